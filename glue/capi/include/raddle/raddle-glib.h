@@ -1,0 +1,171 @@
+/* raddle-glib.h: Python on a GLib main loop. Needs GLib; raddle.h does not include it. */
+#ifndef RADDLE_GLIB_H
+#define RADDLE_GLIB_H
+
+#include <glib-object.h>
+#include <raddle/raddle.h>
+
+RADDLE_BEGIN_DECLS
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRuntime, raddle_runtime_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOptions, raddle_options_free)
+
+/**
+ * RaddleHold:
+ * @RADDLE_HOLD_CALLBACK: each callback enters Python and leaves it
+ * @RADDLE_HOLD_TURN: the loop holds Python from wake-up to poll, and gives it
+ *   up only when poll would block or another thread has waited for long
+ *
+ * Where a main loop holds Python. The second is the faster one when Python is
+ * contended, and deadlocks a host whose callbacks wait for a thread that needs
+ * Python: so it is the host's choice.
+ *
+ * Since: 0.1
+ */
+typedef enum {
+  RADDLE_HOLD_CALLBACK = 0,
+  RADDLE_HOLD_TURN = 1
+} RaddleHold;
+
+/**
+ * raddle_main_context_attach:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @hold: where the loop holds Python
+ * @chain: (nullable) (scope forever): the poll function to call, if @context
+ *   has one that is neither g_poll() nor raddle's
+ *
+ * Puts raddle's poll function on @context. In both modes it gives Python up
+ * around poll(2) if the thread holds it, at whatever depth: nested loops and
+ * code that forgot to release never keep Python from others. Attaching again
+ * changes the mode.
+ *
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NOT_STARTED;
+ *   %RADDLE_STATUS_INVALID for a @hold that is none;
+ *   %RADDLE_STATUS_WRONG_ORDER if another poll function is in place and @chain
+ *   is not it
+ *
+ * Thread: any that owns @context or before it is iterated.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_main_context_attach     (GMainContext  *context,
+                                              RaddleHold     hold,
+                                              GPollFunc      chain);
+
+/**
+ * raddle_main_context_detach:
+ * @context: (nullable): a main context; %NULL for the default one
+ *
+ * Puts the former poll function back, if raddle's is still in place.
+ *
+ * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if somebody
+ *   replaced raddle's poll function since
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_main_context_detach     (GMainContext  *context);
+
+/**
+ * raddle_destroy_notify:
+ * @object: (nullable) (transfer full): a PyObject
+ *
+ * raddle_decref() with the type of a #GDestroyNotify, for
+ * g_object_set_data_full(), g_private and the like. Never waits.
+ *
+ * Thread: any, also while GPrivate values are destroyed, before start and
+ * after stop too.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+void          raddle_destroy_notify          (gpointer       object);
+
+/**
+ * raddle_idle_add:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @priority: such as %G_PRIORITY_DEFAULT_IDLE
+ * @callable: (transfer none): a Python callable, called without arguments
+ * @out_id: (out) (optional): the source's id in @context
+ *
+ * Calls @callable when @context is idle, until it returns something false.
+ * An exception goes to sys.unraisablehook and removes the source; but
+ * KeyboardInterrupt and SystemExit end raddle_main_loop_run().
+ *
+ * Returns: %RADDLE_STATUS_OK, %RADDLE_STATUS_NULL, %RADDLE_STATUS_INVALID if
+ *   @callable is not callable, or a status of raddle_enter()
+ *
+ * Thread: any, holding Python or not; @callable runs on @context's owner, and
+ * is dropped wherever the source dies.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_idle_add                (GMainContext  *context,
+                                              gint           priority,
+                                              PyObject      *callable,
+                                              guint         *out_id);
+
+/** raddle_timeout_add: like raddle_idle_add(), every @interval_ms milliseconds. Since: 0.1 */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_timeout_add             (GMainContext  *context,
+                                              gint           priority,
+                                              guint          interval_ms,
+                                              PyObject      *callable,
+                                              guint         *out_id);
+
+/** raddle_fd_add: like raddle_idle_add(), when @fd is ready for @condition; @callable is called with (fd, condition). Since: 0.1 */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_fd_add                  (GMainContext  *context,
+                                              gint           priority,
+                                              gint           fd,
+                                              GIOCondition   condition,
+                                              PyObject      *callable,
+                                              guint         *out_id);
+
+/**
+ * raddle_main_context_invoke:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @priority: such as %G_PRIORITY_DEFAULT
+ * @callable: (transfer none): a Python callable
+ *
+ * Calls @callable once on the thread that runs @context: at once if that is
+ * this thread, as g_main_context_invoke_full() decides.
+ *
+ * Returns: as raddle_idle_add()
+ *
+ * Thread: any, holding Python or not.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_main_context_invoke     (GMainContext  *context,
+                                              gint           priority,
+                                              PyObject      *callable);
+
+/**
+ * raddle_main_loop_run:
+ * @loop: a main loop
+ *
+ * g_main_loop_run() with Python's signals: Python's handlers run while the
+ * loop idles, and if one raises (Ctrl-C raises KeyboardInterrupt), or a
+ * source's callable raises KeyboardInterrupt or SystemExit, the loop ends.
+ * Python is given up while it runs.
+ *
+ * Returns: %RADDLE_STATUS_OK after g_main_loop_quit(); %RADDLE_STATUS_PYTHON
+ *   if an exception ended it: it is set as Python's current exception if this
+ *   thread holds Python, otherwise raddle_last_error_message() names it;
+ *   %RADDLE_STATUS_NULL, %RADDLE_STATUS_NOT_STARTED
+ *
+ * Thread: the one that owns the loop's context; signals are Python's main
+ * thread's alone.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_main_loop_run           (GMainLoop     *loop);
+
+RADDLE_END_DECLS
+
+#endif /* RADDLE_GLIB_H */

@@ -1,0 +1,1 @@
+//! The capi face of raddle.

@@ -1,0 +1,1 @@
+//! The glib face of raddle.

@@ -1,0 +1,37 @@
+//! Compiles the CPython shim against the headers of the interpreter that PyO3 was configured for.
+
+use std::{env, path::Path, process::Command};
+
+/// Prints the interpreter's include directories, one a line, without duplicates.
+const INCLUDES: &str = "import sysconfig as s
+print(*dict.fromkeys([s.get_path('include'), s.get_path('platinclude'), s.get_config_var('INCLUDEPY')]), sep='\\n')";
+
+fn main() {
+    pyo3_build_config::use_pyo3_cfgs();
+    println!("cargo::rerun-if-changed=src/cpython");
+    if env::var_os("CARGO_CFG_RADDLE_LOOM").is_some() {
+        return; // The models run without Python.
+    }
+    let python = pyo3_build_config::get();
+    let executable = python
+        .executable
+        .as_deref()
+        .expect("raddle is built against an interpreter it can ask: set PYO3_PYTHON to one");
+    let output = Command::new(executable)
+        .args(["-c", INCLUDES])
+        .output()
+        .unwrap_or_else(|error| panic!("{executable} cannot be run: {error}"));
+    assert!(output.status.success(), "{executable} did not name its include directories");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let includes: Vec<&str> = stdout.lines().collect();
+    assert!(
+        includes.iter().any(|directory| Path::new(directory).join("Python.h").exists()),
+        "no Python.h in {includes:?}: install the development files of {executable} \
+         (Debian: python3-dev, Fedora: python3-devel)"
+    );
+    let mut build = cc::Build::new();
+    for source in ["gate_shim.c", "gilstate_slot.c"] {
+        build.file(Path::new("src/cpython").join(source));
+    }
+    build.includes(includes).std("c11").warnings(true).extra_warnings(false).compile("raddle_shim");
+}

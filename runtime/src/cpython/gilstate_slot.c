@@ -1,0 +1,1 @@
+/* Knows CPython. */ #include <Python.h>

@@ -1,0 +1,3 @@
+//! raddle keeps native threads and Python apart: any thread may enter Python, nest, release and leave.
+
+pub mod primitive;
