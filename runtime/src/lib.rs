@@ -1,3 +1,4 @@
 //! raddle keeps native threads and Python apart: any thread may enter Python, nest, release and leave.
 
+mod exit;
 pub mod primitive;
