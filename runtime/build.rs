@@ -13,6 +13,11 @@ fn main() {
         return; // The models run without Python.
     }
     let python = pyo3_build_config::get();
+    #[allow(
+        deprecated,
+        clippy::allow_attributes,
+        reason = "the getter came with PyO3 0.30, and 0.28 is allowed too"
+    )]
     let executable = python
         .executable
         .as_deref()

@@ -1,4 +1,16 @@
-//! raddle keeps native threads and Python apart: any thread may enter Python, nest, release and leave.
+//! raddle keeps native threads and Python apart: any thread may enter Python, nest, release and
+//! leave, and nobody crashes or hangs at the end.
+//!
+//! Start or adopt a Python with [`Runtime`](embed::Runtime), then [`enter`] from wherever you are.
 
+#[cfg(not(raddle_loom))]
+mod cpython;
+pub mod error;
+#[cfg(not(raddle_loom))]
 mod exit;
+pub mod gate;
 pub mod primitive;
+
+pub use error::{Closed, Error, Status};
+#[cfg(not(raddle_loom))]
+pub use gate::{Entry, Handle, Ref, decref, enter, enter_fresh, release};

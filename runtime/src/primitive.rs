@@ -1,1 +1,85 @@
-//! The one door to atomics and cells.
+//! The one door to atomics, locks and fences: `core` and `std`, or loom when the models run.
+//!
+//! Besides what loom offers there is one pair of its own, the asymmetric fence: the side that runs
+//! often pays a compiler fence only, the side that runs seldom pays for both with membarrier(2).
+
+#[cfg(not(raddle_loom))]
+#[allow(clippy::disallowed_types, reason = "this is the door the ban points to")]
+mod door {
+    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
+}
+
+#[cfg(raddle_loom)]
+mod door {
+    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub use loom::sync::{Condvar, Mutex, MutexGuard};
+}
+
+pub use door::*;
+
+/// Locks, and goes on with the data when a thread panicked while it held the lock.
+///
+/// Our critical sections only move plain values, so there is no half-made state to fear.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The side of the asymmetric fence that runs often.
+///
+/// Orders this thread's earlier stores before its later loads, as seen by a thread that calls
+/// [`heavy_fence`] in between, provided that [`heavy_fence_is_there`].
+#[inline]
+pub fn light_fence() {
+    #[cfg(not(raddle_loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    // loom has no membarrier: its models take the full fence on both sides.
+    #[cfg(raddle_loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// The full fence, for machines on which [`heavy_fence_is_there`] says no.
+#[inline]
+pub fn full_fence() {
+    #[cfg(not(raddle_loom))]
+    core::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(raddle_loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// The side of the asymmetric fence that runs seldom: a full fence on every running thread.
+pub fn heavy_fence() {
+    full_fence();
+    #[cfg(all(target_os = "linux", not(raddle_loom)))]
+    membarrier::expedite();
+}
+
+/// Whether this machine has the asymmetric fence. Registers this process for it; call again in a
+/// forked child.
+pub fn heavy_fence_is_there() -> bool {
+    #[cfg(all(target_os = "linux", not(raddle_loom)))]
+    return membarrier::register();
+    #[cfg(not(all(target_os = "linux", not(raddle_loom))))]
+    return cfg!(raddle_loom);
+}
+
+#[cfg(all(target_os = "linux", not(raddle_loom)))]
+mod membarrier {
+    // linux/membarrier.h; the numbers are the kernel's ABI.
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: membarrier takes a command, flags and a processor, and touches no memory of ours.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+
+    pub(super) fn register() -> bool {
+        call(REGISTER_PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn expedite() {
+        // It fails only if `register` failed, and then the light side takes the full fence.
+        call(PRIVATE_EXPEDITED);
+    }
+}

@@ -1,0 +1,24 @@
+/* gate_shim.h: what the shim's files tell each other. Not installed. */
+#ifndef RADDLE_GATE_SHIM_H
+#define RADDLE_GATE_SHIM_H
+
+#include <Python.h>
+
+/* slot.rs asserts that its Slot fits. Initial-exec memory is scarce in dlopen'ed libraries
+ * (glibc keeps 1.6 KiB for all of them), so this stays small. */
+#define RADDLE_GATE_SLOT_SIZE 192
+
+void *raddle_gate_slot_here (void);
+void raddle_py_orphan (PyThreadState *state);
+void raddle_py_reap (PyThreadState *state);
+int raddle_py_is_finalizing (void);
+unsigned long raddle_py_built_version (void);
+int raddle_py_built_debug (void);
+int raddle_py_built_free_threaded (void);
+
+/* gilstate_slot.c */
+void raddle_py_find_gilstate_slot (PyThreadState *mine);
+int raddle_py_gilstate_slot_found (void);
+void raddle_py_forget_gilstate (PyThreadState *stale);
+
+#endif

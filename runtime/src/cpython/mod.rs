@@ -1,0 +1,10 @@
+//! The only place that knows CPython's private layout: the shim's functions, and what stands in
+//! for them in each minor version.
+
+mod shim;
+mod thread_state;
+
+pub(crate) use shim::{Build, SLOT_SIZE, built_for, slot_here};
+pub(crate) use thread_state::{
+    current, forget_gilstate, gilstate, is_finalizing, is_held_by, new_state, orphan, reap,
+};

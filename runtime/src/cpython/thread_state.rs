@@ -1,0 +1,94 @@
+//! Thread states: which one is current, which one PyGILState remembers, making and burying them.
+
+use pyo3_ffi::{PyInterpreterState, PyThreadState};
+
+use super::shim;
+
+// PyO3 declares neither on every version.
+unsafe extern "C" {
+    #[cfg(not(Py_3_13))]
+    fn _PyThreadState_UncheckedGet() -> *mut PyThreadState;
+    #[cfg(Py_3_13)]
+    fn PyThreadState_GetUnchecked() -> *mut PyThreadState;
+}
+
+/// The current thread state, or null.
+///
+/// From 3.12 on this thread's own. On 3.11 the one of whichever thread holds Python: then it is
+/// only good for comparing, since its owner may free it at any moment.
+#[inline(always)]
+pub(crate) fn current() -> *mut PyThreadState {
+    #[cfg(not(Py_3_13))]
+    // SAFETY: reads one variable of libpython, also before start and after the end.
+    return unsafe { _PyThreadState_UncheckedGet() };
+    #[cfg(Py_3_13)]
+    // SAFETY: reads one variable of libpython, also before start and after the end.
+    return unsafe { PyThreadState_GetUnchecked() };
+}
+
+/// Whether `current` says that this thread holds Python; `kept` is the state that the gate keeps
+/// for it, or null.
+#[inline]
+pub(crate) fn is_held_by(current: *mut PyThreadState, kept: *mut PyThreadState) -> bool {
+    if current.is_null() {
+        return false;
+    }
+    // On 3.11 a state that is this thread's is current only while this thread runs it.
+    cfg!(Py_3_12) || current == kept || current == gilstate()
+}
+
+/// The state that PyGILState remembers for this thread, or null.
+#[inline]
+pub(crate) fn gilstate() -> *mut PyThreadState {
+    // SAFETY: asks thread-specific storage; null before start and after the end.
+    unsafe { pyo3_ffi::PyGILState_GetThisThreadState() }
+}
+
+/// Makes a state for this thread, not attached; null if there is no memory.
+///
+/// # Safety
+///
+/// `interpreter` is alive and stays so during the call.
+pub(crate) unsafe fn new_state(interpreter: *mut PyInterpreterState) -> *mut PyThreadState {
+    // SAFETY: alive by the caller's promise; needs no GIL, and must run on the owning thread
+    // because the state is bound to the thread that calls.
+    let state = unsafe { pyo3_ffi::PyThreadState_New(interpreter) };
+    if !state.is_null() {
+        // SAFETY: ours, made a line ago and not attached.
+        unsafe { shim::raddle_py_find_gilstate_slot(state) };
+    }
+    state
+}
+
+/// Makes this thread's PyGILState forget `stale`; the pointer is compared, never followed.
+pub(crate) fn forget_gilstate(stale: *mut PyThreadState) {
+    // SAFETY: touches this thread's own slot only.
+    unsafe { shim::raddle_py_forget_gilstate(stale) };
+}
+
+/// Prepares a state for being found and deleted by others, as its owner's last touch.
+///
+/// # Safety
+///
+/// `state` is this thread's, alive and not attached.
+pub(crate) unsafe fn orphan(state: *mut PyThreadState) {
+    forget_gilstate(state);
+    // SAFETY: alive and nobody's but ours, by the caller's promise.
+    unsafe { shim::raddle_py_orphan(state) };
+}
+
+/// Clears and frees an orphan. Runs finalizers.
+///
+/// # Safety
+///
+/// This thread holds Python with the orphan's interpreter; the orphan is nobody else's.
+pub(crate) unsafe fn reap(state: *mut PyThreadState) {
+    // SAFETY: by the caller's promise.
+    unsafe { shim::raddle_py_reap(state) };
+}
+
+/// Whether Python is being finalized, or was.
+pub(crate) fn is_finalizing() -> bool {
+    // SAFETY: reads one variable of libpython.
+    unsafe { shim::raddle_py_is_finalizing() != 0 }
+}

@@ -1,0 +1,494 @@
+//! Entering, leaving, giving Python up and taking it back.
+//!
+//! The inline half is what a nested pair costs: is the state that my innermost frame runs on the
+//! current one? Then Python is held, and a counter goes up. Depth alone would prove nothing:
+//! PyGObject, ctypes and every extension give Python up by calls of their own, which no counter
+//! of ours sees. All that is not so simple is in the other half.
+
+use core::ptr;
+use std::panic::Location;
+use std::time::Instant;
+
+use pyo3_ffi::{PyInterpreterState, PyThreadState};
+
+use super::slot::{Frame, Kind, Slot, count};
+use super::{GATE, python, reaper, reference, registry};
+use crate::cpython;
+use crate::error::{Closed, Error, Status};
+use crate::exit::Phase;
+use crate::primitive::Ordering;
+
+/// A thread's first entries are all stamped with the time, later ones one in this many.
+const STAMP_EVERY: u64 = 64;
+
+/// How an entry is made, apart from the plain way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How {
+    /// In a context of its own.
+    pub(super) fresh: bool,
+    /// By PyGTK's BLOCK.
+    pub(super) by_block: bool,
+    /// From where, if known.
+    pub(super) place: Option<&'static Location<'static>>,
+}
+
+/// Enters Python on this thread, waiting for it.
+///
+/// # Errors
+///
+/// [`Closed`] at once if the gate is; nothing is entered then.
+#[inline]
+pub fn enter_raw() -> Result<(), Closed> {
+    let slot = Slot::here();
+    let current = cpython::current();
+    // `active` is null outside, and so is `current` (3.12+) where nothing is attached.
+    if current == slot.active.get() && !current.is_null() {
+        slot.depth.set(slot.depth.get() + 1);
+        count(&slot.nested, 1);
+        return Ok(());
+    }
+    enter(slot, current, How::default())
+}
+
+/// [`enter_raw`] in a context of its own: context variables set inside are gone after the leave.
+///
+/// # Errors
+///
+/// As [`enter_raw`]; [`Closed::NoMemory`] if the context cannot be made.
+pub fn enter_fresh_raw() -> Result<(), Closed> {
+    enter(Slot::here(), cpython::current(), How { fresh: true, ..How::default() })
+}
+
+/// Ends the innermost entry of this thread.
+///
+/// # Errors
+///
+/// [`Status::WrongOrder`] if there is none, or what it gave up was not taken back; nothing is
+/// changed then.
+#[inline]
+pub fn leave_raw() -> Result<(), Error> {
+    let slot = Slot::here();
+    let depth = slot.depth.get();
+    if depth > slot.floor.get() {
+        slot.depth.set(depth - 1);
+        return Ok(());
+    }
+    leave(slot, false)
+}
+
+/// Gives Python up, whatever the depth.
+///
+/// # Errors
+///
+/// [`Status::NotStarted`] if there is no Python yet.
+pub fn unblock_raw() -> Result<(), Error> {
+    give_up(Slot::here(), None)
+}
+
+/// Takes back what the innermost [`unblock_raw`] gave up.
+///
+/// # Errors
+///
+/// [`Status::WrongOrder`] if nothing was given up, or an entry made since is open.
+/// [`Status::Closed`] if Python has ended meanwhile; then the pair is closed and Python not held.
+pub fn block_raw() -> Result<(), Error> {
+    take_back(Slot::here())
+}
+
+/// PyGTK's BLOCK: takes back what the innermost UNBLOCK gave up, and is an entry where there is
+/// nothing to take back.
+///
+/// # Errors
+///
+/// As [`block_raw`] and [`enter_raw`].
+pub fn pygtk_block() -> Result<(), Error> {
+    let slot = Slot::here();
+    if slot.top().is_some_and(|top| top.kind == Kind::Release) {
+        return take_back(slot);
+    }
+    Ok(enter(slot, cpython::current(), How { by_block: true, ..How::default() })?)
+}
+
+/// PyGTK's UNBLOCK: leaves what its BLOCK entered, and gives Python up elsewhere.
+///
+/// # Errors
+///
+/// As [`unblock_raw`] and [`leave_raw`].
+pub fn pygtk_unblock() -> Result<(), Error> {
+    let slot = Slot::here();
+    if slot.top().is_some_and(|top| top.by_block && slot.depth.get() == 1) {
+        return leave(slot, true);
+    }
+    give_up(slot, None)
+}
+
+/// Whether this thread holds Python now, by whatever means. Never waits.
+#[must_use]
+pub fn is_held() -> bool {
+    let current = cpython::current();
+    current == Slot::here().active.get() && !current.is_null() || is_held_slowly(current)
+}
+
+fn is_held_slowly(current: *mut PyThreadState) -> bool {
+    GATE.admission.word().may_nest() && cpython::is_held_by(current, ptr::null_mut())
+}
+
+/// Gives this thread's kept state back, as its end would.
+///
+/// # Errors
+///
+/// [`Status::WrongOrder`] inside an entry.
+pub fn trim() -> Result<(), Error> {
+    let slot = Slot::here();
+    if !slot.is_outside() {
+        return Err(wrong_order("raddle_thread_trim inside an entry: leave first"));
+    }
+    reaper::give_back(slot, Phase::Early);
+    Ok(())
+}
+
+pub(super) fn wrong_order(line: &'static str) -> Error {
+    Error::new(Status::WrongOrder, line)
+}
+
+fn interpreter() -> *mut PyInterpreterState {
+    // Relaxed: written before the gate opened, and the caller has read the word with Acquire.
+    GATE.interpreter.load(Ordering::Relaxed)
+}
+
+#[inline(never)]
+pub(super) fn enter(
+    slot: &'static Slot,
+    current: *mut PyThreadState,
+    how: How,
+) -> Result<(), Closed> {
+    if current.is_null() || !cpython::is_held_by(current, slot.kept.get()) {
+        return attach(slot, ptr::null_mut(), how);
+    }
+    let word = GATE.admission.word();
+    if !word.may_nest() {
+        return Err(word.refusal());
+    }
+    // SAFETY: the state is current on this thread, so it is alive.
+    if unsafe { pyo3_ffi::PyThreadState_GetInterpreter(current) } != interpreter() {
+        return attach_from_other(slot, how);
+    }
+    let context = if how.fresh { python::enter_context()? } else { ptr::null_mut() };
+    count(&slot.nested, 1);
+    let mut frame = Frame::new(Kind::Held, current);
+    frame.by_block = how.by_block;
+    frame.context = context;
+    frame.place = how.place;
+    slot.push(frame);
+    Ok(())
+}
+
+/// Enters from code that holds Python in a subinterpreter: puts that state aside.
+#[cold]
+fn attach_from_other(slot: &'static Slot, how: How) -> Result<(), Closed> {
+    // SAFETY: `enter` saw that this thread holds Python.
+    let other = unsafe { pyo3_ffi::PyEval_SaveThread() };
+    let entered = attach(slot, other, how);
+    if entered.is_err() {
+        // SAFETY: given up above, and nothing was attached since.
+        unsafe { pyo3_ffi::PyEval_RestoreThread(other) };
+    }
+    entered
+}
+
+/// Takes Python for this thread, which does not hold it.
+fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<(), Closed> {
+    let outside = !slot.inside.is_set();
+    if outside {
+        GATE.admission.admit(&slot.inside)?;
+    }
+    let generation = GATE.admission.word().generation();
+    let mut state = slot.kept.get();
+    let mut transient = false;
+    if state.is_null() || slot.generation.get() != generation {
+        match find_state(slot, generation, outside) {
+            Some(found) => (state, transient) = found,
+            None => {
+                if outside {
+                    GATE.admission.depart(&slot.inside);
+                }
+                return Err(Closed::NoMemory);
+            }
+        }
+    }
+    restore(slot, state);
+    let mut frame = Frame::new(Kind::Attach, state);
+    frame.admitted = outside;
+    frame.by_block = how.by_block;
+    frame.transient = transient;
+    frame.other = other;
+    frame.place = how.place;
+    if !outside {
+        // An inner entry must not see the exception of the code that it interrupts.
+        frame.pending = python::take_pending();
+    }
+    slot.push(frame);
+    if how.fresh {
+        match python::enter_context() {
+            Ok(context) => {
+                if let Some(top) = slot.top() {
+                    top.context = context;
+                }
+            }
+            Err(closed) => {
+                // It cannot fail: the frame was pushed and Python taken a few lines ago.
+                drop(leave(slot, how.by_block));
+                return Err(closed);
+            }
+        }
+    }
+    if !GATE.drops.is_empty() || !GATE.orphans.is_empty() {
+        // SAFETY: attached above, with the gate's interpreter.
+        unsafe { reference::drain() };
+    }
+    Ok(())
+}
+
+/// The state that this thread attaches with, and whether it is for one entry only.
+fn find_state(
+    slot: &'static Slot,
+    generation: u64,
+    outside: bool,
+) -> Option<(*mut PyThreadState, bool)> {
+    let stale = slot.kept.replace(ptr::null_mut());
+    if !stale.is_null() {
+        // Of an interpreter that ended, and freed with it. 3.14+ may still remember it here.
+        cpython::forget_gilstate(stale);
+    }
+    let known = cpython::gilstate();
+    if !known.is_null() {
+        // SAFETY: PyGILState's state for this thread is alive: whoever made it has not deleted it
+        // on this thread, and nobody else may.
+        if unsafe { pyo3_ffi::PyThreadState_GetInterpreter(known) } == interpreter() {
+            // Somebody else's (a Python thread's, or one made by PyGILState_Ensure): used for
+            // this entry, never owned, never remembered.
+            register_if_new(slot);
+            return Some((known, false));
+        }
+    }
+    let lasting = register_if_new(slot);
+    // SAFETY: the interpreter is alive while the flag `inside` is set, which it is in `attach`.
+    let state = unsafe { cpython::new_state(interpreter()) };
+    if state.is_null() {
+        return None;
+    }
+    let transient = !lasting && outside;
+    if !transient {
+        slot.kept.set(state);
+        slot.generation.set(generation);
+    }
+    Some((state, transient))
+}
+
+/// Registers this thread. Returns whether its end will be noticed.
+fn register_if_new(slot: &'static Slot) -> bool {
+    if slot.thread.load(Ordering::Relaxed) == 0 {
+        registry::register(slot)
+    } else {
+        !crate::exit::early_passed()
+    }
+}
+
+/// Attaches with `state`, waiting; counts and times the entry.
+#[inline(always)]
+fn restore(slot: &Slot, state: *mut PyThreadState) {
+    let entries = slot.entries.load(Ordering::Relaxed) + 1;
+    slot.entries.store(entries, Ordering::Relaxed);
+    let timing = GATE.timing.load(Ordering::Relaxed);
+    let begun = timing.then(Instant::now);
+    // SAFETY: `state` belongs to this thread, is alive while the thread is inside, and this
+    // thread holds nothing.
+    unsafe { pyo3_ffi::PyEval_RestoreThread(state) };
+    if let Some(begun) = begun {
+        let waited = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        count(&slot.waits, 1);
+        count(&slot.wait_ns, waited);
+    }
+    if timing || entries < STAMP_EVERY || entries % STAMP_EVERY == 0 {
+        slot.stamp.store(registry::monotonic_ns(), Ordering::Relaxed);
+        slot.stamped.store(entries, Ordering::Relaxed);
+    }
+}
+
+#[inline(never)]
+pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
+    let Some(top) = slot.top() else {
+        return Err(wrong_order("there is no entry to leave on this thread"));
+    };
+    if top.kind == Kind::Release {
+        return Err(wrong_order(
+            "Python was given up inside this entry and not taken back: \
+             close raddle_unblock_threads with raddle_block_threads first",
+        ));
+    }
+    if top.by_block != by_block {
+        return Err(wrong_order(
+            "the innermost entry was opened by PyGTK's BLOCK: close it with its UNBLOCK",
+        ));
+    }
+    if cpython::current() != top.state {
+        return Err(wrong_order(
+            "Python was given up inside this entry by other means and not taken back: \
+             call PyEval_RestoreThread before leaving",
+        ));
+    }
+    if !top.context.is_null() {
+        python::leave_context(core::mem::replace(&mut top.context, ptr::null_mut()));
+    }
+    if top.kind == Kind::Attach {
+        detach(slot);
+    } else {
+        slot.pop();
+    }
+    Ok(())
+}
+
+/// Undoes the innermost frame, an Attach that holds Python.
+fn detach(slot: &'static Slot) {
+    python::report_pending();
+    // The hook ran Python, but whatever it entered it has left: the frame is the innermost again.
+    let Some(frame) = slot.pop() else { return };
+    if !frame.pending.is_null() {
+        python::put_pending(frame.pending);
+    }
+    if frame.transient {
+        // SAFETY: attached with it, and made for this frame alone.
+        unsafe { pyo3_ffi::PyThreadState_Clear(frame.state) };
+        // SAFETY: cleared a line ago; gives Python up too.
+        unsafe { pyo3_ffi::PyThreadState_DeleteCurrent() };
+        registry::unregister(slot);
+    } else {
+        // SAFETY: `leave` saw that this thread holds Python.
+        unsafe { pyo3_ffi::PyEval_SaveThread() };
+    }
+    if !frame.other.is_null() {
+        // SAFETY: this thread's, put aside by `attach_from_other`, and nothing is attached.
+        unsafe { pyo3_ffi::PyEval_RestoreThread(frame.other) };
+    }
+    if frame.admitted {
+        GATE.admission.depart(&slot.inside);
+        if frame.transient {
+            slot.trim();
+        }
+    }
+}
+
+/// Opens a Release frame. The caller gives Python up if `held` comes back true.
+fn open_release(slot: &'static Slot, place: Option<&'static Location<'static>>) -> Option<bool> {
+    let word = GATE.admission.word();
+    if word.generation() == 0 {
+        return None;
+    }
+    let held = is_held();
+    let mut frame = Frame::new(Kind::Release, ptr::null_mut());
+    frame.place = place;
+    // Whoever gave Python up inside has frames of Python's on its stack: a stop waits for it.
+    if held && !slot.inside.is_set() {
+        register_if_new(slot);
+        frame.admitted = GATE.admission.admit(&slot.inside).is_ok();
+    }
+    slot.push(frame);
+    Some(held)
+}
+
+fn give_up(slot: &'static Slot, place: Option<&'static Location<'static>>) -> Result<(), Error> {
+    let Some(held) = open_release(slot, place) else {
+        return Err(Closed::NotStarted.into());
+    };
+    if held {
+        // SAFETY: this thread holds Python.
+        let state = unsafe { pyo3_ffi::PyEval_SaveThread() };
+        if let Some(top) = slot.top() {
+            top.state = state;
+        }
+    }
+    Ok(())
+}
+
+fn take_back(slot: &'static Slot) -> Result<(), Error> {
+    match slot.top() {
+        Some(top) if top.kind == Kind::Release => {}
+        Some(_) => {
+            return Err(wrong_order(
+                "an entry made since Python was given up is still open: leave it first",
+            ));
+        }
+        None => return Err(wrong_order("nothing was given up on this thread")),
+    }
+    let Some(frame) = slot.pop() else { return Ok(()) };
+    if !frame.state.is_null() {
+        if !slot.inside.is_set() && !GATE.admission.word().may_nest() {
+            // Nobody waited for this thread, and Python is gone: attaching would end the thread
+            // (up to 3.13) or hang it (3.14 on).
+            return Err(GATE.admission.word().refusal().into());
+        }
+        // SAFETY: this thread's state, alive since the thread is inside or Python still runs.
+        unsafe { pyo3_ffi::PyEval_RestoreThread(frame.state) };
+    }
+    close_release(slot, &frame);
+    Ok(())
+}
+
+fn close_release(slot: &'static Slot, frame: &Frame) {
+    if frame.admitted {
+        GATE.admission.depart(&slot.inside);
+    }
+}
+
+/// A release whose giving up and taking back somebody else does, in between.
+#[derive(Debug)]
+pub(super) struct OpenRelease(&'static Slot);
+
+impl OpenRelease {
+    /// Opens it. Says whether this thread holds Python and so has to give it up.
+    pub(super) fn open(place: &'static Location<'static>) -> (Option<Self>, bool) {
+        let slot = Slot::here();
+        open_release(slot, Some(place)).map_or((None, false), |held| (Some(Self(slot)), held))
+    }
+}
+
+impl Drop for OpenRelease {
+    fn drop(&mut self) {
+        match self.0.top() {
+            Some(top) if top.kind == Kind::Release => {
+                if let Some(frame) = self.0.pop() {
+                    close_release(self.0, &frame);
+                }
+            }
+            top => report_misnested("a release ended", top.and_then(|top| top.place)),
+        }
+    }
+}
+
+/// Panics with what is open instead of what is being closed.
+#[cold]
+#[track_caller]
+pub(super) fn report_misnested(what: &str, open: Option<&'static Location<'static>>) {
+    let open = open.map_or_else(String::new, |place| format!(", opened at {place}"));
+    if !std::thread::panicking() {
+        std::panic::panic_any(format!(
+            "{what} in the wrong order: another pair is open inside it{open}"
+        ));
+    }
+}
+
+/// Closes everything that a dying thread left open, so that Python is not held for ever.
+pub(super) fn leave_all(slot: &'static Slot) {
+    while !slot.is_outside() {
+        if reaper::holds_by_entry(slot)
+            && slot.top().is_some_and(|top| top.state == cpython::current())
+        {
+            if let Some(top) = slot.top() {
+                top.pending = ptr::null_mut();
+            }
+            detach(slot);
+        } else if let Some(frame) = slot.pop() {
+            close_release(slot, &frame);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Forks: a child keeps the forking thread's slot and nothing of the others'.
+//!
+//! `os.fork` tells Python, which frees the other threads' states in the child; then the gate opens
+//! again. A plain fork leaves Python with locks that nobody will release: the gate stays closed.
+
+use core::cell::RefCell;
+use std::sync::Once;
+
+use super::{GATE, reaper, registry};
+use crate::primitive::{MutexGuard, heavy_fence_is_there, lock};
+
+/// In the order in which a stop takes them.
+type Locks = (MutexGuard<'static, ()>, MutexGuard<'static, registry::Registry>);
+
+thread_local! {
+    /// The gate's locks, from before the fork to after it, on the thread that forks.
+    static HELD: RefCell<Option<Locks>> = const { RefCell::new(None) };
+}
+
+/// Watches this process's forks from now on.
+pub(super) fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: three functions that may run at any fork, for as long as the process lives.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    });
+}
+
+extern "C" fn before() {
+    let waiting = GATE.admission.hold();
+    let guard = (waiting, lock(&GATE.registry));
+    // A thread whose thread-locals are gone forks without the lock: nothing better is left.
+    let _kept = HELD.try_with(|held| held.borrow_mut().replace(guard));
+}
+
+extern "C" fn in_parent() {
+    let _released = HELD.try_with(|held| held.borrow_mut().take());
+}
+
+extern "C" fn in_child() {
+    in_parent();
+    GATE.admission.fork();
+    registry::forget_others();
+    // Python frees these states by itself, or nobody ever runs it again.
+    reaper::forget_all();
+}
+
+/// Python has cleaned up in the child of `os.fork`: opens the gate there.
+pub(crate) fn after_in_child() {
+    GATE.admission.reopen_in_child(heavy_fence_is_there());
+}

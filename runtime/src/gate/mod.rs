@@ -1,0 +1,87 @@
+//! The gate: entering Python from any thread, nesting, giving it up, leaving.
+//!
+//! ```text
+//!   any thread                       the gate                          Python
+//!   ----------                       --------                          ------
+//!   enter   ----------------------->  admission: open? -- no -> Closed
+//!                                     slot: current? -- yes -> depth + 1
+//!                                        | no
+//!                                     kept thread state ------------>  attach (waits)
+//!                                     piles: drops, dead states ---->  drain
+//!   leave   ----------------------->  depth - 1, or   ------------->   detach
+//!   thread ends  ------------------>  orphan on the pile, no waiting
+//!   drop a reference  ------------->  pile, no waiting
+//! ```
+//!
+//! The idea of a recursive entry counter per thread is PyGTK's (Paul Fisher, `pygtk-threads`). It
+//! needed the GDK lock because a fresh thread's counter said "held"; here a fresh thread starts at
+//! "not held", and the counter is believed only while CPython agrees.
+
+pub mod admission;
+pub mod pile;
+
+#[cfg(not(raddle_loom))]
+pub(crate) mod control;
+#[cfg(not(raddle_loom))]
+mod entry;
+#[cfg(not(raddle_loom))]
+pub(crate) mod fork;
+#[cfg(not(raddle_loom))]
+mod guard;
+#[cfg(not(raddle_loom))]
+mod python;
+#[cfg(not(raddle_loom))]
+mod reaper;
+#[cfg(not(raddle_loom))]
+mod reference;
+#[cfg(not(raddle_loom))]
+mod registry;
+#[cfg(not(raddle_loom))]
+mod slot;
+
+#[cfg(not(raddle_loom))]
+pub use self::{
+    entry::{
+        block_raw, enter_fresh_raw, enter_raw, is_held, leave_raw, pygtk_block, pygtk_unblock,
+        trim, unblock_raw,
+    },
+    guard::{Entry, enter, enter_fresh, release},
+    reference::{Handle, Ref, decref},
+    registry::{Remaining, Since, Stats, stats},
+};
+
+#[cfg(not(raddle_loom))]
+use crate::primitive::{AtomicBool, AtomicPtr, AtomicU64, Mutex};
+
+/// All that the gate shares between threads. One per process: the next start of Python is a new
+/// generation of the same gate.
+#[cfg(not(raddle_loom))]
+struct Gate {
+    admission: admission::Admission,
+    /// References dropped by threads that did not hold Python.
+    drops: pile::Pile<reference::Dropped>,
+    /// Thread states whose threads are dead.
+    orphans: pile::Pile<reaper::Orphan>,
+    /// The interpreter that entries run in; written before the gate opens.
+    interpreter: AtomicPtr<pyo3_ffi::PyInterpreterState>,
+    timing: AtomicBool,
+    reap_here: AtomicBool,
+    registry: Mutex<registry::Registry>,
+    reaped: AtomicU64,
+    decrefs: AtomicU64,
+    leaked: AtomicU64,
+}
+
+#[cfg(not(raddle_loom))]
+static GATE: Gate = Gate {
+    admission: admission::Admission::new(),
+    drops: pile::Pile::new(),
+    orphans: pile::Pile::new(),
+    interpreter: AtomicPtr::new(core::ptr::null_mut()),
+    timing: AtomicBool::new(false),
+    reap_here: AtomicBool::new(false),
+    registry: Mutex::new(registry::Registry::new()),
+    reaped: AtomicU64::new(0),
+    decrefs: AtomicU64::new(0),
+    leaked: AtomicU64::new(0),
+};
