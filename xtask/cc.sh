@@ -1,0 +1,15 @@
+#!/bin/sh
+# The linker of this workspace: plain cc, fetched first on a Debian machine that has none.
+# rustup brings no linker, so without this `cargo xtask` could not even build itself there.
+if ! command -v cc >/dev/null; then
+    if [ "$(id -u)" = 0 ]; then sudo=; else sudo='sudo -n'; fi
+    if [ "${RADDLE_INSTALL:-yes}" = no ] || ! command -v apt-get >/dev/null || ! $sudo true 2>/dev/null; then
+        echo "raddle needs a C compiler. Debian: apt-get install gcc libc6-dev; Fedora: dnf install gcc;" \
+            "Arch: pacman -S gcc" >&2
+        exit 1
+    fi
+    echo "raddle: no C compiler here; installing gcc" >&2
+    apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    { $apt update && $apt install -y --no-install-recommends gcc libc6-dev; } >&2 || exit 1
+fi
+exec cc "$@"

@@ -1,0 +1,93 @@
+//! `cargo xtask bench`: runs the programs of tests/bench and lays their figures side by side.
+
+use serde_json::Value;
+
+use crate::{
+    Result,
+    run::{Reads, Report},
+    site::Site,
+};
+
+/// Measures the figures whose names start with `name`; prints a table, or the lines as they are.
+pub(crate) fn run(site: &Site, name: &str, json: bool) -> Result<Report> {
+    let mut report = Report::aside();
+    let mut lines = Vec::new();
+    if site.build_benches(&mut report) {
+        for program in programs(site)? {
+            let mut command = site.command(&program[0]);
+            command.args(&program[1..]).arg(name);
+            report.run_for(&program[0], command, Reads::Nothing, &mut lines);
+        }
+    }
+    let mut cargo = site.cargo(&["bench", "--quiet", "-p", "raddle-tests", "--bench", "*", "--"]);
+    cargo.arg(name);
+    report.run_for("the benches in Rust", cargo, Reads::Nothing, &mut lines);
+    let figures: Vec<Value> = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|figure| figure["bench"].as_str().is_some_and(|bench| bench.starts_with(name)))
+        .collect();
+    if figures.is_empty() && report.is_clean() {
+        return Err(format!("tests/bench has no figure whose name starts with '{name}'"));
+    }
+    if json {
+        figures.iter().for_each(|figure| println!("{figure}"));
+    } else {
+        print_table(&figures);
+    }
+    Ok(report)
+}
+
+/// The command lines of the programs that meson built.
+fn programs(site: &Site) -> Result<Vec<Vec<String>>> {
+    let mut command = site.command("meson");
+    command.args(["introspect", "--benchmarks"]).arg(site.bench_dir());
+    let output = command.output().map_err(|error| format!("meson cannot be run: {error}"))?;
+    let listed: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("meson introspect --benchmarks: {error}"))?;
+    let words = |bench: &Value| -> Option<Vec<String>> {
+        bench["cmd"].as_array()?.iter().map(|word| word.as_str().map(str::to_owned)).collect()
+    };
+    let listed = listed.as_array().into_iter().flatten();
+    Ok(listed.filter_map(words).filter(|words| !words.is_empty()).collect())
+}
+
+fn print_table(figures: &[Value]) {
+    println!("{:<32} {:>10}  {:<34} {:<34}", "ns", "ours", "peer", "floor");
+    for figure in figures {
+        let ours = figure["ours_ns"].as_f64();
+        let beside = |name: &str| -> String {
+            let Some(what) = figure[name].as_str() else { return String::new() };
+            let theirs = figure[format!("{name}_ns")].as_f64();
+            match (ours, theirs) {
+                (Some(ours), Some(theirs)) if ours > 0.0 && theirs > 0.0 => {
+                    let (factor, word) = compared(ours, theirs);
+                    format!("{what} {theirs:.1} ({factor:.2}x {word})")
+                }
+                _ => what.to_owned(),
+            }
+        };
+        let bench = figure["bench"].as_str().unwrap_or_default();
+        let ours = ours.map_or_else(String::new, |ours| format!("{ours:.1}"));
+        println!("{bench:<32} {ours:>10}  {:<34} {:<34}", beside("peer"), beside("floor"));
+    }
+    if let Some(python) = figures.iter().find_map(|figure| figure["python"].as_str()) {
+        println!("Python {python}; ratios hold on any machine, nanoseconds only on this one");
+    }
+}
+
+/// How theirs compares with ours: a factor of at least one, and its direction.
+fn compared(ours: f64, theirs: f64) -> (f64, &'static str) {
+    if theirs >= ours { (theirs / ours, "slower") } else { (ours / theirs, "faster") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_always_reads_as_a_factor_of_at_least_one() {
+        assert_eq!(compared(2.0, 5.0), (2.5, "slower"));
+        assert_eq!(compared(5.0, 2.0), (2.5, "faster"));
+    }
+}

@@ -1,0 +1,111 @@
+//! Reads how many tests passed out of what cargo, meson and pytest print.
+
+use std::ops::AddAssign;
+
+/// How many tests passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) skipped: u32,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl Counts {
+    /// From a line of `cargo test`: "test result: ok. 5 passed; 0 failed; 1 ignored; …".
+    pub(crate) fn of_cargo(line: &str) -> Option<Self> {
+        let line = line.strip_prefix("test result: ")?;
+        Some(Self::of_pairs(line.split(['.', ';']).flat_map(words)))
+    }
+
+    /// From a line of `meson test`'s summary: "Ok:   5", "Fail:   0", "Skipped:   1".
+    pub(crate) fn of_meson(line: &str) -> Option<Self> {
+        let (label, number) = line.split_once(':')?;
+        let count = number.trim().parse().ok()?;
+        let mut counts = Self::default();
+        match label.trim() {
+            "Ok" | "Expected Fail" => counts.passed = count,
+            "Fail" | "Unexpected Pass" | "Timeout" => counts.failed = count,
+            "Skipped" => counts.skipped = count,
+            _ => return None,
+        }
+        Some(counts)
+    }
+
+    /// From the last line of `pytest`: "==== 5 passed, 1 skipped in 0.10s ====".
+    pub(crate) fn of_pytest(line: &str) -> Option<Self> {
+        let line = line.trim_matches(['=', ' ']);
+        let (totals, _) = line.rsplit_once(" in ")?;
+        if !totals.starts_with(|first: char| first.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self::of_pairs(totals.split(',').flat_map(words)))
+    }
+
+    /// From words that alternate numbers and labels.
+    fn of_pairs<'a>(words: impl Iterator<Item = &'a str>) -> Self {
+        let mut counts = Self::default();
+        let mut number = 0;
+        for word in words {
+            if let Ok(read) = word.parse() {
+                number = read;
+                continue;
+            }
+            match word {
+                "passed" | "xfailed" => counts.passed += number,
+                "failed" | "error" | "errors" | "xpassed" => counts.failed += number,
+                "skipped" | "ignored" => counts.skipped += number,
+                _ => {}
+            }
+            number = 0;
+        }
+        counts
+    }
+}
+
+fn words(text: &str) -> std::str::SplitAsciiWhitespace<'_> {
+    text.split_ascii_whitespace()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_counts_ignored_tests_as_skipped() {
+        let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 9 filtered out; finished in 0.01s";
+        assert_eq!(Counts::of_cargo(line), Some(Counts { passed: 5, failed: 2, skipped: 1 }));
+        assert_eq!(Counts::of_cargo("test a ... ok"), None);
+    }
+
+    #[test]
+    fn meson_counts_a_timeout_as_failed() {
+        assert_eq!(
+            Counts::of_meson("Ok:                 7   ").map(|counts| counts.passed),
+            Some(7)
+        );
+        assert_eq!(
+            Counts::of_meson("Timeout:            1   ").map(|counts| counts.failed),
+            Some(1)
+        );
+        assert_eq!(Counts::of_meson("Full log written to: /a/b"), None);
+    }
+
+    #[test]
+    fn pytest_counts_errors_as_failed() {
+        let line = "=== 1 failed, 12 passed, 3 skipped, 2 errors in 1.02s ===";
+        assert_eq!(Counts::of_pytest(line), Some(Counts { passed: 12, failed: 3, skipped: 3 }));
+        assert_eq!(
+            Counts::of_pytest("5 passed in 0.1s"),
+            Some(Counts { passed: 5, failed: 0, skipped: 0 })
+        );
+        assert_eq!(Counts::of_pytest("wait in line"), None);
+    }
+}

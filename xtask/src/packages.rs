@@ -1,0 +1,195 @@
+//! What each door needs from the machine: one table, and the installing of it.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Door::{self, Bench, Check, Demo, Matrix, Stress, Test},
+    Result,
+};
+
+/// How to tell that something is there.
+#[derive(Clone, Copy, Debug)]
+enum Probe {
+    /// A program on the path.
+    Program(&'static str),
+    /// A module of pkg-config.
+    Module(&'static str),
+    /// Code that the system's Python runs without an error.
+    Python(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+/// One need, and what it is called in three distributions.
+#[derive(Debug)]
+struct Need {
+    probe: Probe,
+    doors: &'static [Door],
+    /// Whether a door opens without it, with less behind it.
+    optional: bool,
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+}
+
+const ALL: &[Door] = &[Demo, Test, Check, Bench, Matrix, Stress];
+const TESTS: &[Door] = &[Test, Matrix];
+
+/// A row: what proves it, which doors need it, its packages on Debian, Fedora and Arch.
+const fn need(probe: Probe, doors: &'static [Door], packages: [&'static str; 3]) -> Need {
+    let [debian, fedora, arch] = packages;
+    Need { probe, doors, optional: false, debian, fedora, arch }
+}
+
+/// A row that a door can do without.
+const fn want(probe: Probe, doors: &'static [Door], packages: [&'static str; 3]) -> Need {
+    Need { optional: true, ..need(probe, doors, packages) }
+}
+
+const GTK_FROM_PYTHON: &str =
+    "import gi; gi.require_version('Gtk', '4.0'); from gi.repository import Gtk";
+
+/// Everything that raddle needs from the machine, beside rustup and git.
+const NEEDS: &[Need] = &[
+    need(Probe::Program("cc"), ALL, ["gcc libc6-dev", "gcc", "gcc"]),
+    need(Probe::Program("c++"), &[Test, Check, Bench, Matrix], ["g++", "gcc-c++", "gcc"]),
+    need(Probe::Program("pkg-config"), ALL, ["pkg-config", "pkgconf-pkg-config", "pkgconf"]),
+    need(Probe::Module("python3-embed"), ALL, ["python3-dev", "python3-devel", "python"]),
+    need(Probe::Module("gobject-2.0"), ALL, ["libglib2.0-dev", "glib2-devel", "glib2"]),
+    need(Probe::Program("meson"), ALL, ["meson", "meson", "meson"]),
+    need(Probe::Program("ninja"), ALL, ["ninja-build", "ninja-build", "ninja"]),
+    need(Probe::Python("import ensurepip"), TESTS, ["python3-venv", "python3-libs", "python"]),
+    need(
+        Probe::Python("import pytest"),
+        TESTS,
+        ["python3-pytest", "python3-pytest", "python-pytest"],
+    ),
+    need(Probe::Python("import gi"), TESTS, ["python3-gi", "python3-gobject", "python-gobject"]),
+    need(Probe::Python(GTK_FROM_PYTHON), TESTS, ["gir1.2-gtk-4.0", "gtk4", "gtk4"]),
+    need(Probe::Module("gtk4"), TESTS, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
+    need(
+        Probe::Program("xvfb-run"),
+        TESTS,
+        ["xvfb xauth", "xorg-x11-server-Xvfb xorg-x11-xauth", "xorg-server-xvfb xorg-xauth"],
+    ),
+    need(
+        Probe::File("/usr/include/pybind11/pybind11.h"),
+        &[Bench],
+        ["pybind11-dev", "pybind11-devel", "pybind11"],
+    ),
+    want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""]),
+];
+
+impl Need {
+    fn is_met(&self) -> bool {
+        match self.probe {
+            Probe::Program(name) => on_path(name),
+            Probe::Module(name) => succeeds("pkg-config", &["--exists", name]),
+            Probe::Python(code) => succeeds("/usr/bin/python3", &["-c", code]),
+            Probe::File(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+/// Whether a program is on the path.
+pub(crate) fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether, and how, packages may be installed.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) install: bool,
+}
+
+impl Setup {
+    /// Sees to it that a door has what it needs.
+    pub(crate) fn prepare(&self, door: Door) -> Result<()> {
+        let missing = missing(door);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.install
+            && let Some(sudo) = administrator()
+        {
+            let packages: Vec<&str> =
+                missing.iter().flat_map(|need| need.debian.split(' ')).collect();
+            eprintln!("missing here, so installed now: {}", packages.join(" "));
+            if let Err(message) = apt_get(sudo, &packages) {
+                eprintln!("{message}");
+            }
+        }
+        let missing = self::missing(door);
+        for need in missing.iter().filter(|need| need.optional) {
+            eprintln!("note: {} is not installed, so its part is skipped", need.debian);
+        }
+        let required: Vec<&Need> = missing.into_iter().filter(|need| !need.optional).collect();
+        if required.is_empty() { Ok(()) } else { Err(advice(&required)) }
+    }
+}
+
+fn missing(door: Door) -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| need.doors.contains(&door) && !need.is_met()).collect()
+}
+
+/// What to put before apt-get, where this user may run it.
+fn administrator() -> Option<&'static [&'static str]> {
+    if !on_path("apt-get") {
+        None
+    } else if Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n") {
+        Some(&[])
+    } else if succeeds("sudo", &["-n", "true"]) {
+        Some(&["sudo", "-n"])
+    } else {
+        None
+    }
+}
+
+fn apt_get(sudo: &[&str], packages: &[&str]) -> Result<()> {
+    let apt = [
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "-qq",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+    ];
+    for action in [&["update"][..], &["install", "-y", "--no-install-recommends"]] {
+        let mut words = [sudo, &apt, action].concat();
+        if action.len() > 1 {
+            words.extend(packages);
+        }
+        eprintln!("$ {}", words.join(" "));
+        let status = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).status();
+        if !status.is_ok_and(|status| status.success()) {
+            return Err(format!("'{}' failed", words.join(" ")));
+        }
+    }
+    Ok(())
+}
+
+/// The commands that install what is missing.
+fn advice(missing: &[&Need]) -> String {
+    let list = |column: fn(&Need) -> &'static str| {
+        let mut names: Vec<&str> = missing.iter().map(|need| column(need)).collect();
+        names.dedup();
+        names.join(" ")
+    };
+    format!(
+        "something is missing on this machine. Install it by the line for your distribution:\n  \
+         Debian: apt-get install {}\n  Fedora: dnf install {}\n  Arch: pacman -S {}",
+        list(|need| need.debian),
+        list(|need| need.fedora),
+        list(|need| need.arch)
+    )
+}

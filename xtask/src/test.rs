@@ -1,0 +1,118 @@
+//! `cargo xtask test`: every test, and one line at the end that says how many.
+
+use std::{env, path::Path, process::Command};
+
+use crate::{
+    Result,
+    counts::Counts,
+    packages::on_path,
+    python::Python,
+    run::{Reads, Report},
+    site::Site,
+};
+
+/// Runs every test with one interpreter, and those of Rust and C with a debug build of it too.
+pub(crate) fn run(site: &Site) -> Result<Report> {
+    let mut report = Report::default();
+    everything(site, &mut report)?;
+    loom(site, &mut report);
+    debug_build(site, &mut report)?;
+    Ok(report)
+}
+
+/// The tests in Rust, C and Python.
+pub(crate) fn everything(site: &Site, report: &mut Report) -> Result<()> {
+    let built = site.build_c(report);
+    rust_and_c(site, report, built);
+    let demo = site.build_indexer(report);
+    if built && demo { pytest(site, report) } else { Ok(()) }
+}
+
+fn rust_and_c(site: &Site, report: &mut Report, built: bool) {
+    let cargo = site.cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]);
+    report.run("Rust tests", cargo, Reads::Tests(Counts::of_cargo));
+    if built {
+        let mut meson = with_display(site, "meson");
+        meson.args(["test", "--no-rebuild", "--print-errorlogs", "-C"]).arg(site.meson_dir());
+        report.run("C tests", meson, Reads::Tests(Counts::of_meson));
+    }
+}
+
+/// The models: small copies of each state machine, run through every interleaving.
+fn loom(site: &Site, report: &mut Report) {
+    let mut cargo =
+        site.cargo(&["test", "--quiet", "--release", "-p", "raddle-tests", "--test", "loom_*"]);
+    cargo.env("CARGO_TARGET_DIR", site.target.join("loom"));
+    cargo.env("RUSTFLAGS", "--cfg raddle_loom").env("LOOM_MAX_PREEMPTIONS", "2");
+    report.run("loom models", cargo, Reads::Tests(Counts::of_cargo));
+}
+
+/// The tests in Python, the comparison of the indexer with its reference among them.
+fn pytest(site: &Site, report: &mut Report) -> Result<()> {
+    let python = with_pytest(site, report)?;
+    let mut pytest = with_display(site, &python);
+    pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/python"]);
+    pytest.env("RADDLE_INDEXER", site.indexer_dir().join("indexer"));
+    report.run("Python tests", pytest, Reads::Tests(Counts::of_pytest));
+    Ok(())
+}
+
+/// The interpreter itself if it has pytest, else a virtual environment of it that does.
+fn with_pytest(site: &Site, report: &mut Report) -> Result<String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let executable = text(&site.python.executable);
+    let has_pytest = |python: &str| {
+        let mut command = site.command(python);
+        command.args(["-c", "import pytest"]);
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    if has_pytest(&executable) {
+        return Ok(executable);
+    }
+    let folder = site.target.join("venv");
+    let python = text(&folder.join("bin/python"));
+    if !has_pytest(&python) {
+        let mut venv = site.command(&executable);
+        venv.args(["-m", "venv", "--system-site-packages"]).arg(&folder);
+        report.run("make a virtual environment", venv, Reads::Nothing);
+        let mut pip = site.command(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "pytest"]);
+        if !report.run("install pytest in it", pip, Reads::Nothing) {
+            return Err(format!("{executable} has no pytest and cannot install it"));
+        }
+    }
+    Ok(python)
+}
+
+/// A command that finds a display: the one that is there, or one of its own.
+fn with_display(site: &Site, program: &str) -> Command {
+    let shown = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| env::var_os(name).is_some());
+    if shown || !on_path("xvfb-run") {
+        return site.command(program);
+    }
+    let mut command = site.command("xvfb-run");
+    command.args(["--auto-servernum", program]);
+    command
+}
+
+/// The tests in Rust and C with a Python whose own assertions are compiled in.
+fn debug_build(site: &Site, report: &mut Report) -> Result<()> {
+    if site.python.abiflags.contains('d') {
+        return Ok(());
+    }
+    let name = format!("python{}-dbg", site.python.minor);
+    let beside = site.python.executable.with_file_name(&name);
+    if !beside.exists() {
+        report
+            .skip("debug build of Python", &format!("no {name} (Debian: apt-get install {name})"));
+        return Ok(());
+    }
+    let python = Python::ask(&beside)?;
+    println!("\n{python}, for the debug run");
+    let site = Site::new(python, false)?;
+    report.set_prefix("debug build: ");
+    let built = site.build_c(report);
+    rust_and_c(&site, report, built);
+    report.set_prefix("");
+    Ok(())
+}
