@@ -10,6 +10,8 @@ pub mod error;
 mod exit;
 pub mod gate;
 pub mod primitive;
+#[cfg(not(raddle_loom))]
+pub mod weave;
 
 pub use error::{Closed, Error, Status};
 #[cfg(not(raddle_loom))]

@@ -5,13 +5,16 @@
 //! they start a new list, for which pthread comes back, `PTHREAD_DESTRUCTOR_ITERATIONS` times in
 //! all (4 on Linux). What is registered after that is leaked.
 
-use core::{cell::RefCell, ffi::c_void, mem::ManuallyDrop, ptr};
-use std::{
-    panic::{self, AssertUnwindSafe},
-    sync::OnceLock,
+use core::{
+    cell::RefCell,
+    ffi::c_void,
+    mem::{self, ManuallyDrop},
+    ptr,
 };
+use std::panic::{self, AssertUnwindSafe};
 
-use super::{Phase, early};
+use super::{Phase, early, roll};
+use crate::primitive::{AtomicU64, Ordering};
 
 /// One thing to do when a thread ends.
 pub(crate) enum Duty {
@@ -34,27 +37,33 @@ thread_local! {
 ///
 /// Returns `false`, and drops `duty`, if the machine has no memory or no pthread key left.
 pub(crate) fn at_late_exit(duty: Duty) -> bool {
-    let room = DUTIES
-        .with_borrow_mut(|duties| duties.try_reserve(1).is_ok() && (!duties.is_empty() || arm()));
+    // Nobody waits for the net: it costs a thread that has no other duty no place on the roll.
+    let listed = matches!(duty, Duty::EarlyHooks) || roll::enlist();
+    let room = listed
+        && DUTIES.with_borrow_mut(|duties| {
+            duties.try_reserve(1).is_ok() && (!duties.is_empty() || arm())
+        });
     if room {
         DUTIES.with_borrow_mut(|duties| duties.push(duty));
     }
     room
 }
 
-/// Drops the duties of this thread that `unwanted` picks; says whether there were any.
-pub(crate) fn drop_duties(mut unwanted: impl FnMut(&Duty) -> bool) -> bool {
-    // They are dropped after the borrow ends: a closure's captures may call back in here.
-    let dropped: Vec<Duty> =
-        DUTIES.with_borrow_mut(|duties| duties.extract_if(.., |duty| unwanted(duty)).collect());
-    !dropped.is_empty()
+/// Drops the destructors that this thread has for `variable`; says whether there were any.
+pub(crate) fn drop_destructors(variable: *mut *mut c_void) -> bool {
+    DUTIES.with_borrow_mut(|duties| {
+        let before = duties.len();
+        duties.retain(|duty| match duty {
+            Duty::Destructor { variable: it, .. } => *it != variable,
+            _ => true,
+        });
+        duties.len() < before
+    })
 }
 
 /// Asks pthread to call [`run`] when this thread ends.
 fn arm() -> bool {
-    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
-    // Key 0 is as good as any other: the absence of a key is `None`.
-    let Some(key) = *KEY.get_or_init(make_key) else {
+    let Some(key) = key() else {
         return false;
     };
     // Any value but NULL; the duties are not behind it.
@@ -63,12 +72,31 @@ fn arm() -> bool {
     unsafe { libc::pthread_setspecific(key, mark) == 0 }
 }
 
-fn make_key() -> Option<libc::pthread_key_t> {
+/// One more than the key, for key 0 is as good as any other; 0 while there is none.
+static KEY: AtomicU64 = AtomicU64::new(0);
+
+/// The process's one key, made by whoever needs it first. Without a lock, which a child of `fork`
+/// could find taken for ever.
+fn key() -> Option<libc::pthread_key_t> {
+    // Relaxed: a key is a number, and says all there is to say.
+    if let Some(key) = KEY.load(Ordering::Relaxed).checked_sub(1) {
+        return key.try_into().ok();
+    }
     stay_loaded();
-    let mut key = 0;
-    // SAFETY: `key` is ours to write, and `run` is what pthread expects of a destructor.
-    let status = unsafe { libc::pthread_key_create(&raw mut key, Some(run)) };
-    (status == 0).then_some(key)
+    let mut made: libc::pthread_key_t = 0;
+    // SAFETY: `made` is ours to write, and `run` is what pthread expects of a destructor.
+    if unsafe { libc::pthread_key_create(&raw mut made, Some(run)) } != 0 {
+        return None;
+    }
+    let mark = u64::from(made) + 1;
+    match KEY.compare_exchange(0, mark, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => Some(made),
+        Err(first) => {
+            // SAFETY: the key was made above, and nobody else has seen it.
+            unsafe { libc::pthread_key_delete(made) };
+            (first - 1).try_into().ok()
+        }
+    }
 }
 
 /// Keeps the library that `run` lies in loaded: a thread may outlive the last `dlclose`.
@@ -92,9 +120,12 @@ fn stay_loaded() {
 
 /// One round: pthread has unset the key, so what is registered from now on makes a new list.
 unsafe extern "C" fn run(_mark: *mut c_void) {
-    let duties = DUTIES.with_borrow_mut(|duties| core::mem::take(&mut **duties));
+    let duties = DUTIES.with_borrow_mut(|duties| mem::take(&mut **duties));
     for duty in duties {
         fulfil(duty);
+    }
+    if DUTIES.with_borrow(|duties| duties.is_empty()) {
+        roll::strike_off();
     }
 }
 
@@ -122,16 +153,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dropping_duties_drops_the_picked_ones_only() {
-        // On a test's own thread, whose remaining duty runs when the test has ended.
-        assert!(at_late_exit(Duty::EarlyHooks));
-        let mut value = ptr::null_mut();
-        let variable = &raw mut value;
-        assert!(at_late_exit(Duty::Destructor { variable, destructor: None }));
-        let ours =
-            |duty: &Duty| matches!(duty, Duty::Destructor { variable: it, .. } if *it == variable);
-        assert!(drop_duties(ours));
-        assert!(!drop_duties(ours));
-        assert_eq!(DUTIES.with_borrow(|duties| duties.len()), 1);
+    fn dropping_the_destructors_of_a_variable_leaves_the_rest() {
+        // On a test's own thread, whose remaining duties run when the test has ended.
+        let [mut one, mut other] = [ptr::null_mut(); 2];
+        let [one, other] = [&raw mut one, &raw mut other];
+        for variable in [one, ptr::null_mut(), one] {
+            assert!(at_late_exit(Duty::Destructor { variable, destructor: None }));
+        }
+        assert!(at_late_exit(Duty::Closure(Box::new(|| ()))));
+        assert!(!drop_destructors(other));
+        assert!(drop_destructors(one));
+        assert!(!drop_destructors(one));
+        assert_eq!(DUTIES.with_borrow(|duties| duties.len()), 2);
     }
 }

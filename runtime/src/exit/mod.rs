@@ -23,9 +23,11 @@
 
 mod early;
 mod late;
+mod roll;
 
 pub(crate) use early::{at_early_exit, early_passed};
-pub(crate) use late::{Duty, at_late_exit, drop_duties};
+pub(crate) use late::{Duty, at_late_exit, drop_destructors};
+pub(crate) use roll::has_duties;
 
 /// When a hook is being called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
