@@ -38,7 +38,9 @@ void
 raddle_py_reap (PyThreadState *state)
 {
   PyThreadState_Clear (state);
-#if PY_VERSION_HEX >= 0x030e0000 && defined (Py_DEBUG)
+  /* A debug build asserts that a state to be deleted has a native id. */
+  state->native_thread_id = 1;
+#if PY_VERSION_HEX >= 0x030f0000 && defined (Py_DEBUG)
   if (!raddle_py_gilstate_slot_found ())
     {
       /* The dead thread's gilstate slot could not be cleared, and code that ran late on it may

@@ -5,13 +5,13 @@
  * GPrivate destructor in PyGObject) would attach a state that another thread is deleting. CPython
  * clears the memory only while attached, and a dying thread must not wait for that.
  *
- * 3.11 to 3.13 keep it in a TSS key inside _PyRuntime. From 3.14 on it is a thread-local variable
+ * 3.11 to 3.14 keep it in a TSS key inside _PyRuntime. From 3.15 on it is a thread-local variable
  * of libpython that is not exported: it is found once, by looking through libpython's thread-local
  * block of a thread whose state is known and not attached, where it is the only word that has
  * the state's address. */
 #define _GNU_SOURCE
 #include <patchlevel.h>
-#if PY_VERSION_HEX < 0x030e0000
+#if PY_VERSION_HEX < 0x030f0000
 # define Py_BUILD_CORE 1
 # include <Python.h>
 # include <internal/pycore_runtime.h>
@@ -25,7 +25,7 @@
 
 #include "gate_shim.h"
 
-#if PY_VERSION_HEX < 0x030e0000
+#if PY_VERSION_HEX < 0x030f0000
 
 void
 raddle_py_find_gilstate_slot (PyThreadState *mine)

@@ -257,7 +257,7 @@ fn find_state(
 ) -> Option<(*mut PyThreadState, bool)> {
     let stale = slot.kept.replace(ptr::null_mut());
     if !stale.is_null() {
-        // Of an interpreter that ended, and freed with it. 3.14+ may still remember it here.
+        // Of an interpreter that ended, and freed with it. 3.15 may still remember it here.
         cpython::forget_gilstate(stale);
     }
     let known = cpython::gilstate();

@@ -85,3 +85,6 @@ static GATE: Gate = Gate {
     decrefs: AtomicU64::new(0),
     leaked: AtomicU64::new(0),
 };
+
+#[cfg(all(test, not(raddle_loom)))]
+mod tests;
