@@ -1,1 +1,13 @@
-//! The capi face of raddle.
+//! The C API: `extern "C"` and nothing else.
+//!
+//! The headers in `include/raddle` are its documentation. One noun has one file here, one header, one
+//! C test and one page in `docs/reference`. Each function's body is a few lines: `boundary` keeps
+//! panics in, `pointer` turns what C passes into what Rust trusts, `status` turns what Rust answers
+//! into a number and a message.
+
+mod boundary;
+pub mod gate;
+mod pointer;
+pub mod pygtk_threads;
+pub mod reference;
+pub mod status;

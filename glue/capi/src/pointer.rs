@@ -1,0 +1,167 @@
+//! Pointers from C, and what Rust may believe of them: the one file where one becomes the other.
+//!
+//! NULL is looked for everywhere. That a pointer which is not NULL is what the header asks for is
+//! the caller's promise, and each function here repeats it.
+
+use core::ffi::{CStr, c_char, c_int};
+
+use raddle::{Error, Status};
+
+/// What is behind `pointer`.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL points to a `T` that lives, and is not written, during `'a`.
+pub(crate) unsafe fn borrow<'a, T>(pointer: *const T) -> Result<&'a T, Error> {
+    // SAFETY: by the caller's promise.
+    unsafe { pointer.as_ref() }.ok_or_else(null)
+}
+
+/// What is behind `pointer`, to be changed.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL points to a `T` that lives, and is nobody else's, during `'a`.
+pub(crate) unsafe fn borrow_mut<'a, T>(pointer: *mut T) -> Result<&'a mut T, Error> {
+    // SAFETY: by the caller's promise.
+    unsafe { pointer.as_mut() }.ok_or_else(null)
+}
+
+/// Puts what `make` makes where `out` points to; nothing if it fails.
+///
+/// # Errors
+///
+/// [`Status::Null`] if `out` is NULL, in which case nothing is made; or what `make` says.
+///
+/// # Safety
+///
+/// An `out` that is not NULL points to memory for a `T`, whose old content is of no value.
+pub(crate) unsafe fn put<T>(
+    out: *mut T,
+    make: impl FnOnce() -> Result<T, Error>,
+) -> Result<(), Error> {
+    if out.is_null() {
+        return Err(null());
+    }
+    let value = make()?;
+    // SAFETY: by the caller's promise.
+    unsafe { out.write(value) };
+    Ok(())
+}
+
+/// The text at `pointer`; `None` for NULL.
+///
+/// # Errors
+///
+/// [`Status::Invalid`] if it is not UTF-8.
+///
+/// # Safety
+///
+/// A pointer that is not NULL points to text that ends with a NUL and lives, unchanged, during `'a`.
+pub(crate) unsafe fn text<'a>(pointer: *const c_char) -> Result<Option<&'a str>, Error> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by the caller's promise.
+    let text = unsafe { CStr::from_ptr(pointer) };
+    text.to_str().map(Some).map_err(|_| {
+        Error::new(Status::Invalid, "a text is not UTF-8: convert it first, a file name as well")
+    })
+}
+
+/// [`text`] where NULL is not allowed.
+///
+/// # Errors
+///
+/// As [`text`]; [`Status::Null`] for NULL.
+///
+/// # Safety
+///
+/// As [`text`].
+pub(crate) unsafe fn some_text<'a>(pointer: *const c_char) -> Result<&'a str, Error> {
+    // SAFETY: by the caller's promise.
+    unsafe { text(pointer) }?.ok_or_else(null)
+}
+
+/// The texts of an array.
+///
+/// # Errors
+///
+/// [`Status::Invalid`] for a negative length or text that is not UTF-8, [`Status::Null`] if the
+/// array or one of the texts is NULL.
+///
+/// # Safety
+///
+/// An `array` that is not NULL points to `length` pointers, each as [`text`] asks.
+pub(crate) unsafe fn texts<'a>(
+    length: c_int,
+    array: *const *const c_char,
+) -> Result<Vec<&'a str>, Error> {
+    let length = usize::try_from(length)
+        .map_err(|_| Error::new(Status::Invalid, "an array cannot have a negative length"))?;
+    if length == 0 {
+        return Ok(Vec::new());
+    }
+    if array.is_null() {
+        return Err(null());
+    }
+    // SAFETY: by the caller's promise.
+    let array = unsafe { core::slice::from_raw_parts(array, length) };
+    // SAFETY: by the caller's promise, each is a text or NULL.
+    array.iter().map(|&pointer| unsafe { some_text(pointer) }).collect()
+}
+
+#[cold]
+fn null() -> Error {
+    Error::new(Status::Null, "NULL was passed where the header does not allow it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    #[test]
+    fn null_is_refused_where_something_must_be() {
+        // SAFETY: NULL is allowed to be asked about.
+        assert_eq!(unsafe { borrow::<u8>(ptr::null()) }.map_err(|e| e.status()), Err(Status::Null));
+        // SAFETY: as above.
+        let some = unsafe { some_text(ptr::null()) };
+        assert_eq!(some.map_err(|error| error.status()), Err(Status::Null));
+        // SAFETY: as above.
+        assert_eq!(unsafe { text(ptr::null()) }, Ok(None));
+    }
+
+    #[test]
+    fn an_out_parameter_is_written_on_success_only() {
+        let mut out = 1;
+        // SAFETY: points to a number.
+        let refused = unsafe { put(&raw mut out, || Err(null())) };
+        assert_eq!((refused.is_err(), out), (true, 1));
+        // SAFETY: points to a number.
+        let done = unsafe { put(&raw mut out, || Ok(2)) };
+        assert_eq!((done, out), (Ok(()), 2));
+    }
+
+    #[test]
+    fn texts_are_checked_one_by_one() {
+        let good = [c"a".as_ptr(), c"\xc3\xa9".as_ptr()];
+        // SAFETY: two texts.
+        assert_eq!(unsafe { texts(2, good.as_ptr()) }, Ok(vec!["a", "é"]));
+        let bad = [c"a".as_ptr(), c"\xff".as_ptr()];
+        // SAFETY: two texts.
+        let refused = unsafe { texts(2, bad.as_ptr()) };
+        assert_eq!(refused.map_err(|error| error.status()), Err(Status::Invalid));
+        // SAFETY: no element is looked at.
+        let refused = unsafe { texts(-1, good.as_ptr()) };
+        assert_eq!(refused.map_err(|error| error.status()), Err(Status::Invalid));
+    }
+}
