@@ -13,12 +13,13 @@ impl Drop for Bell {
     }
 }
 
+type Hooks = ManuallyDrop<Vec<fn(Phase)>>;
+
 thread_local! {
     static BELL: Bell = const { Bell };
     // Without a destructor, so that the late phase can still read them.
     static PASSED: Cell<bool> = const { Cell::new(false) };
-    static HOOKS: RefCell<ManuallyDrop<Vec<fn(Phase)>>> =
-        const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static HOOKS: RefCell<Hooks> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
 }
 
 /// Calls `hook` once on this thread when it ends, newest hook first.

@@ -143,8 +143,9 @@ fn native_id() -> u32 {
 
 #[cfg(target_os = "linux")]
 fn is_alive(native: u32) -> bool {
+    let process = std::process::id();
     // SAFETY: signal 0 is sent to nobody; the call only looks the thread up.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), native, 0) == 0 }
+    unsafe { libc::syscall(libc::SYS_tgkill, process, native, 0) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]

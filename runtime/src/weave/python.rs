@@ -72,9 +72,8 @@ unsafe extern "C" fn register_native_destructor(
     let destructor = unsafe { mem::transmute::<*mut c_void, Option<Destructor>>(destructor) };
     // SAFETY: whoever passes the two numbers vouches for the call they stand for.
     match unsafe { super::register_native_destructor(variable.cast(), destructor) } {
+        Ok(()) => none(),
         // SAFETY: Python's lock is held.
-        Ok(()) => unsafe { ffi::Py_NewRef(ffi::Py_None()) },
-        // SAFETY: as above.
         Err(_) => unsafe { ffi::PyErr_NoMemory() },
     }
 }
@@ -153,6 +152,14 @@ unsafe fn address(number: *mut ffi::PyObject) -> Option<*mut c_void> {
         return None;
     }
     Some(address)
+}
+
+/// A new reference to `None`; Python's lock is held in every caller.
+fn none() -> *mut ffi::PyObject {
+    // SAFETY: only functions that Python calls come here.
+    let none = unsafe { ffi::Py_None() };
+    // SAFETY: as above.
+    unsafe { ffi::Py_NewRef(none) }
 }
 
 /// A new reference to `True` or `False`; Python's lock is held in every caller.

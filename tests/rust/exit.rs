@@ -1,0 +1,155 @@
+//! The two phases of a thread's end, seen from outside: what runs before weave, and where it starts.
+
+use std::{
+    cell::RefCell,
+    env, process,
+    sync::{
+        Arc, Barrier,
+        mpsc::{self, Sender},
+    },
+    thread::Builder,
+};
+
+use raddle::weave::at_thread_exit;
+
+/// Notes its end: a value with a destructor, as C++'s `thread_local` and Rust's have.
+struct Bell(Sender<&'static str>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.0.send("thread_local").unwrap();
+    }
+}
+
+thread_local! {
+    static BELL: RefCell<Option<Bell>> = const { RefCell::new(None) };
+}
+
+/// Runs the rest of `test` in a process of its own, and says whether this is that process.
+fn in_own_process(test: &str) -> bool {
+    if env::var_os("RADDLE_TEST_CHILD").is_some() {
+        return true;
+    }
+    let child = process::Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--test-threads=1"])
+        .env("RADDLE_TEST_CHILD", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+#[test]
+fn thread_local_destructors_run_before_weave() {
+    let (sender, receiver) = mpsc::channel();
+    Builder::new()
+        .spawn(move || {
+            let late = sender.clone();
+            at_thread_exit(move || late.send("weave").unwrap()).unwrap();
+            BELL.set(Some(Bell(sender)));
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), ["thread_local", "weave"]);
+}
+
+#[test]
+fn a_thread_local_destructor_may_register_too() {
+    struct Registers(Sender<&'static str>);
+    impl Drop for Registers {
+        fn drop(&mut self) {
+            let sender = self.0.clone();
+            at_thread_exit(move || sender.send("registered in drop").unwrap()).unwrap();
+        }
+    }
+    thread_local! {
+        static REGISTERS: RefCell<Option<Registers>> = const { RefCell::new(None) };
+    }
+    let (sender, receiver) = mpsc::channel();
+    Builder::new().spawn(move || REGISTERS.set(Some(Registers(sender)))).unwrap().join().unwrap();
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), ["registered in drop"]);
+}
+
+#[test]
+fn key_number_0_is_a_key_like_any_other() {
+    if !in_own_process("key_number_0_is_a_key_like_any_other") {
+        return;
+    }
+    let next_key = || {
+        let mut key = libc::pthread_key_t::MAX;
+        // SAFETY: the key is this function's to write.
+        assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, None) }, 0);
+        key
+    };
+    let lowest = next_key();
+    assert_eq!(lowest, 0, "something in this process took key 0 before the test did");
+    // SAFETY: made above, and nobody uses it.
+    assert_eq!(unsafe { libc::pthread_key_delete(lowest) }, 0);
+    at_thread_exit(|| ()).unwrap();
+    assert_ne!(next_key(), 0, "raddle did not take key 0");
+    let (sender, receiver) = mpsc::channel();
+    Builder::new()
+        .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(receiver.iter().count(), 1);
+}
+
+#[test]
+fn a_machine_without_a_key_left_says_so() {
+    if !in_own_process("a_machine_without_a_key_left_says_so") {
+        return;
+    }
+    let mut key = 0;
+    let mut keys = Vec::new();
+    // SAFETY: the key is this function's to write.
+    while unsafe { libc::pthread_key_create(&raw mut key, None) } == 0 {
+        keys.push(key);
+    }
+    let refused = at_thread_exit(|| unreachable!()).unwrap_err();
+    assert_eq!(refused.status(), raddle::Status::NoMemory);
+    assert!(refused.message().contains("pthread key"));
+    // SAFETY: made above, and nobody uses it.
+    assert_eq!(unsafe { libc::pthread_key_delete(keys[0]) }, 0);
+    let (sender, receiver) = mpsc::channel();
+    Builder::new()
+        .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
+        .unwrap()
+        .join()
+        .unwrap();
+    assert_eq!(receiver.iter().count(), 1);
+}
+
+#[test]
+fn threads_that_race_for_the_key_all_get_it() {
+    if !in_own_process("threads_that_race_for_the_key_all_get_it") {
+        return;
+    }
+    const THREADS: usize = 32;
+    let (sender, receiver) = mpsc::channel();
+    let start = Arc::new(Barrier::new(THREADS));
+    let threads = [(); THREADS].map(|()| {
+        let (sender, start) = (sender.clone(), Arc::clone(&start));
+        let body = move || {
+            start.wait();
+            at_thread_exit(move || sender.send(()).unwrap()).unwrap();
+        };
+        Builder::new().spawn(body).unwrap()
+    });
+    drop(sender);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(receiver.iter().count(), THREADS);
+}
+
+#[test]
+fn a_detached_thread_runs_its_duties() {
+    let (sender, receiver) = mpsc::channel();
+    let body = move || at_thread_exit(move || sender.send("gone").unwrap()).unwrap();
+    drop(Builder::new().spawn(body).unwrap());
+    assert_eq!(receiver.recv(), Ok("gone"));
+}
