@@ -51,7 +51,9 @@ def main():
                "--profile", args.profile, "--target-dir", str(args.target_dir),
                *vendored(args.manifest.with_name("vendor"))]
     if subprocess.run(command, env={**os.environ, "PYO3_PYTHON": args.python}).returncode:
-        sys.exit(f"cargo could not build raddle: {' '.join(command)}")
+        sys.exit("cargo could not build raddle. If it says that the lock file needs to be updated: "
+                 "cp Cargo.lock glue/capi/embed/ && cargo metadata --format-version 1 "
+                 "--manifest-path glue/capi/embed/Cargo.toml >/dev/null")
     built = args.target_dir / ("debug" if args.profile == "dev" else args.profile)
     shutil.copyfile(built / "libraddle_embed.a", args.output)
     rule = (built / "libraddle_embed.d").read_text().splitlines()[0]

@@ -1,4 +1,5 @@
 //! `cargo xtask bench`: runs the programs of tests/bench and lays their figures side by side.
+#![forbid(unsafe_code)]
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
 //! `cargo xtask check`: formatting, lints, documentation, headers, symbols and the rules of the house.
+#![forbid(unsafe_code)]
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -46,21 +47,18 @@ pub(crate) fn run(site: &Site) -> Result<Report> {
     if site.build_c(&mut report) {
         report.check("exported symbols", symbols(site));
     }
-    for (tool, arguments) in [("cargo-deny", &["deny", "check"][..]), ("typos", &[])] {
-        if !on_path(tool) && !home_has(tool) {
-            report.skip(tool, &format!("not installed (cargo install --locked {tool})"));
-            continue;
+    for (tool, package, words) in
+        [("cargo-deny", "cargo-deny", &["check"][..]), ("typos", "typos-cli", &[])]
+    {
+        if on_path(tool) {
+            let mut command = site.command(tool);
+            command.args(words);
+            report.run(tool, command, Reads::OneCheck);
+        } else {
+            report.skip(tool, &format!("not installed (cargo install --locked {package})"));
         }
-        let command = if arguments.is_empty() { site.command(tool) } else { site.cargo(arguments) };
-        report.run(tool, command, Reads::OneCheck);
     }
     Ok(report)
-}
-
-/// cargo finds its own subcommands, also where the path does not lead to them.
-fn home_has(tool: &str) -> bool {
-    let home = std::env::var_os("CARGO_HOME");
-    home.is_some_and(|home| Path::new(&home).join("bin").join(tool).is_file())
 }
 
 /// Compiles each header alone, in the oldest C and C++ that raddle promises.

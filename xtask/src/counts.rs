@@ -1,4 +1,5 @@
 //! Reads how many tests passed out of what cargo, meson and pytest print.
+#![forbid(unsafe_code)]
 
 use std::ops::AddAssign;
 

@@ -1,4 +1,5 @@
 //! `cargo xtask demo`: builds the indexer and runs it.
+#![forbid(unsafe_code)]
 
 use crate::{Result, run::Report, site::Site};
 

@@ -1,4 +1,5 @@
 //! `cargo xtask matrix`: builds and tests with one interpreter after another.
+#![forbid(unsafe_code)]
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
 //! What each door needs from the machine: one table, and the installing of it.
+#![forbid(unsafe_code)]
 
 use std::{
     path::Path,

@@ -1,4 +1,5 @@
 //! Which Python is built for, and what it says about itself.
+#![forbid(unsafe_code)]
 
 use std::{
     env, fmt,

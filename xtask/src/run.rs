@@ -1,4 +1,5 @@
 //! Runs one command after another, shows each, and keeps what came of it.
+#![forbid(unsafe_code)]
 
 use std::{
     env,

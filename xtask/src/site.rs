@@ -1,4 +1,5 @@
 //! Where the work for one interpreter happens: its directories, its environment, its builds.
+#![forbid(unsafe_code)]
 
 use std::{
     env,

@@ -1,4 +1,5 @@
 //! `cargo xtask stress`: the long runs, which are marked `#[ignore]` in tests/stress.
+#![forbid(unsafe_code)]
 
 use crate::{
     Result,

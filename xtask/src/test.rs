@@ -1,4 +1,5 @@
 //! `cargo xtask test`: every test, and one line at the end that says how many.
+#![forbid(unsafe_code)]
 
 use std::{env, path::Path, process::Command};
 
