@@ -11,3 +11,4 @@ mod pointer;
 pub mod pygtk_threads;
 pub mod reference;
 pub mod status;
+pub mod weave;

@@ -120,7 +120,7 @@ pub(crate) unsafe fn texts<'a>(
 }
 
 #[cold]
-fn null() -> Error {
+pub(crate) fn null() -> Error {
     Error::new(Status::Null, "NULL was passed where the header does not allow it")
 }
 
