@@ -106,7 +106,9 @@ impl Site {
     /// Builds the demo, which has raddle as a subproject; says whether it worked.
     pub(crate) fn build_indexer(&self, report: &mut Report) -> bool {
         let source = self.root.join("demos/indexer");
-        self.meson(report, "the indexer", &source, &self.indexer_dir(), &["--buildtype=release"])
+        // Also where another raddle is installed, this one is meant.
+        let options = ["--buildtype=release", "--force-fallback-for=raddle"];
+        self.meson(report, "the indexer", &source, &self.indexer_dir(), &options)
     }
 
     /// Configures `build` unless it is configured, and builds it. All builds share what cargo made.
