@@ -181,7 +181,8 @@ def test_awkward_files_count_as_in_the_reference(awkward_tree, workers):
 
 def test_standard_library_is_the_default_and_counts_as_in_the_reference():
     ours = index()
-    assert ours["root"].endswith("python" + ".".join(ours["python"].split(".")[:2]))
+    minor = ".".join(ours["python"].split(".")[:2])
+    assert os.path.basename(ours["root"]).startswith("python" + minor)
     theirs = assert_equal_to_reference(ours, ours["root"])
     assert theirs["files"] > 400
     assert ours["interrupted"] is False
