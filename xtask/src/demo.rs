@@ -1,9 +1,12 @@
-//! `cargo xtask demo`: builds the indexer and runs it.
+//! `cargo xtask demo`: builds the indexer and becomes it.
 #![forbid(unsafe_code)]
+
+use std::os::unix::process::CommandExt as _;
 
 use crate::{Result, run::Report, site::Site};
 
-/// Runs the indexer with what the command line says; without a path, it takes the standard library.
+/// Builds the indexer and gives this process over to it, with what the command line says: so that
+/// Ctrl-C, the terminal and the exit status are the indexer's own. Returns only if that fails.
 pub(crate) fn run(site: &Site, words: &[String]) -> Result<Report> {
     let mut report = Report::aside();
     if !site.build_indexer(&mut report) {
@@ -14,7 +17,6 @@ pub(crate) fn run(site: &Site, words: &[String]) -> Result<Report> {
     if let Ok(here) = std::env::current_dir() {
         indexer.current_dir(here);
     }
-    let status = indexer.args(words).status();
-    let status = status.map_err(|error| format!("{} cannot be run: {error}", program.display()))?;
-    if status.success() { Ok(report) } else { Err(format!("the indexer ended with {status}")) }
+    let error = indexer.arg("--compare").args(words).exec();
+    Err(format!("{} cannot be run: {error}", program.display()))
 }
