@@ -2,9 +2,15 @@
 
 use std::{env, path::Path, process::Command};
 
-/// Prints the interpreter's include directories, one a line, without duplicates.
-const INCLUDES: &str = "import sysconfig as s
+/// Prints what embed/place.rs wants to know, then the interpreter's include directories, one a
+/// line, without duplicates. A virtual environment answers for the Python it was made from.
+const ASK: &str = "import sys, sysconfig as s
+print(getattr(sys, '_base_executable', None) or sys.executable, sys.base_prefix, sys.platlibdir, sep='\\n')
 print(*dict.fromkeys([s.get_path('include'), s.get_path('platinclude'), s.get_config_var('INCLUDEPY')]), sep='\\n')";
+
+/// What embed/place.rs is told, in the order in which `ASK` prints it.
+const FACTS: [&str; 3] =
+    ["RADDLE_PYTHON_EXECUTABLE", "RADDLE_PYTHON_PREFIX", "RADDLE_PYTHON_LIBRARY_FOLDER"];
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();
@@ -23,19 +29,23 @@ fn main() {
         .as_deref()
         .expect("raddle is built against an interpreter it can ask: set PYO3_PYTHON to one");
     let output = Command::new(executable)
-        .args(["-c", INCLUDES])
+        .args(["-c", ASK])
         .output()
         .unwrap_or_else(|error| panic!("{executable} cannot be run: {error}"));
-    assert!(output.status.success(), "{executable} did not name its include directories");
+    assert!(output.status.success(), "{executable} did not name its directories");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let includes: Vec<&str> = stdout.lines().collect();
+    let mut lines = stdout.lines();
+    for (name, fact) in FACTS.iter().zip(&mut lines) {
+        println!("cargo::rustc-env={name}={fact}");
+    }
+    let includes: Vec<&str> = lines.collect();
     assert!(
         includes.iter().any(|directory| Path::new(directory).join("Python.h").exists()),
         "no Python.h in {includes:?}: install the development files of {executable} \
          (Debian: python3-dev, Fedora: python3-devel)"
     );
     let mut build = cc::Build::new();
-    for source in ["gate_shim.c", "gilstate_slot.c"] {
+    for source in ["gate_shim.c", "gilstate_slot.c", "start_shim.c"] {
         build.file(Path::new("src/cpython").join(source));
     }
     build.includes(includes).std("c11").warnings(true).extra_warnings(false).compile("raddle_shim");

@@ -5,6 +5,8 @@
 
 #[cfg(not(raddle_loom))]
 mod cpython;
+#[cfg(not(raddle_loom))]
+pub mod embed;
 pub mod error;
 #[cfg(not(raddle_loom))]
 mod exit;
@@ -13,6 +15,8 @@ pub mod primitive;
 #[cfg(not(raddle_loom))]
 pub mod weave;
 
+#[cfg(not(raddle_loom))]
+pub use embed::{Options, Runtime, StopError, python_abi};
 pub use error::{Closed, Error, Status};
 #[cfg(not(raddle_loom))]
 pub use gate::{Entry, Handle, Ref, decref, enter, enter_fresh, release};

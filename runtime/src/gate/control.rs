@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use pyo3_ffi::PyInterpreterState;
 
 use super::registry::{self, Remaining};
+use super::slot::Slot;
 use super::{GATE, fork, reference};
 use crate::primitive::{Ordering, heavy_fence_is_there};
 
@@ -83,6 +84,11 @@ pub(crate) fn is_open() -> bool {
 /// Which start of Python in this process this is; 0 before the first.
 pub(crate) fn generation() -> u64 {
     GATE.admission.word().generation()
+}
+
+/// Whether this thread has no entry and no release open.
+pub(crate) fn is_outside() -> bool {
+    Slot::here().is_outside()
 }
 
 /// A deadline that is `timeout` away; `None` means for as long as it takes.

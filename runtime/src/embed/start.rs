@@ -1,0 +1,153 @@
+//! Starting Python, or adopting one, up to the open gate.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::life::{Life, Running, life};
+use super::options::Options;
+use super::place::{self, Place};
+use super::{library, version};
+use crate::cpython::{self, Start};
+use crate::error::{Closed, Error, Status};
+use crate::gate::control::{self, Manner};
+
+/// Starts Python. Returns the generation.
+pub(super) fn start(options: &Options) -> Result<u64, Error> {
+    life().begin()?;
+    let started = start_idle(options);
+    *life() = match &started {
+        Ok(running) => Life::Running(*running),
+        Err(Failure::Before(_)) => Life::Idle,
+        Err(Failure::Inside(line)) => Life::Broken(line.clone()),
+    };
+    match started {
+        Ok(running) => Ok(running.generation),
+        Err(Failure::Before(error)) => Err(error),
+        Err(Failure::Inside(line)) => Err(Error::new(Status::Start, line)),
+    }
+}
+
+/// What a failed start leaves behind.
+#[derive(Debug)]
+enum Failure {
+    /// Nothing: it may be tried again.
+    Before(Error),
+    /// A half-made Python.
+    Inside(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+fn start_idle(options: &Options) -> Result<Running, Failure> {
+    version::check_loaded()?;
+    // SAFETY: reads a flag, before start and after the end too.
+    if unsafe { pyo3_ffi::Py_IsInitialized() } != 0 {
+        let line = "Python is started already, by somebody else: adopt it instead";
+        return Err(Error::new(Status::AlreadyStarted, line).into());
+    }
+    if let Some(latency) = options.latency {
+        check_latency(latency)?;
+    }
+    let libpython = library::file_of(version::address_in_python());
+    let place = place::find(options, libpython.as_deref())?;
+    let how = in_c(options, &place)?;
+    promote(libpython);
+    // SAFETY: not initialized, as was just asked, and `Life::Starting` keeps other starts away.
+    unsafe { how.run() }.map_err(Failure::Inside)?;
+    // SAFETY: attached to the main interpreter since the start.
+    let interpreter = unsafe { pyo3_ffi::PyInterpreterState_Get() };
+    let manner = Manner { timing: options.timing, reap_here: options.reap_on_exit };
+    // SAFETY: a stop closes the gate and waits before it finalizes.
+    let generation = unsafe { control::open(interpreter, manner) };
+    // SAFETY: attached.
+    let main = unsafe { pyo3_ffi::PyEval_SaveThread() };
+    Ok(Running { generation, thread: thread::current().id(), main })
+}
+
+fn promote(libpython: Option<PathBuf>) {
+    if let Some(file) = libpython {
+        library::promote(&file);
+    }
+}
+
+fn in_c(options: &Options, place: &Place) -> Result<Start, Error> {
+    let path = |path: &Option<PathBuf>| path.as_deref().map(c_path).transpose();
+    let argv: Result<Vec<CString>, Error> =
+        options.argv.iter().map(|word| c_text("an argument", word.as_bytes())).collect();
+    let program_name = options.program_name.as_deref();
+    Ok(Start {
+        program_name: program_name
+            .map(|name| c_text("the program name", name.as_bytes()))
+            .transpose()?,
+        home: path(&place.home)?,
+        executable: path(&place.executable)?,
+        argv: argv?,
+        signal_handlers: options.signal_handlers,
+    })
+}
+
+fn c_path(path: &Path) -> Result<CString, Error> {
+    c_text("a path", path.as_os_str().as_bytes())
+}
+
+fn c_text(what: &str, text: &[u8]) -> Result<CString, Error> {
+    CString::new(text)
+        .map_err(|_| Error::new(Status::Invalid, format!("{what} contains a NUL character")))
+}
+
+/// Opens the gate to a running Python. Returns the generation.
+pub(super) fn adopt() -> Result<u64, Error> {
+    version::check_loaded()?;
+    // SAFETY: reads a flag, before start and after the end too.
+    if unsafe { pyo3_ffi::Py_IsInitialized() } == 0 {
+        return Err(Closed::NotStarted.into());
+    }
+    if !cpython::is_held_by(cpython::current(), core::ptr::null_mut()) {
+        let line = "only a thread that holds Python may adopt it";
+        return Err(Error::new(Status::WrongThread, line));
+    }
+    {
+        let mut life = life();
+        if let Life::Running(running) = &*life {
+            return Ok(running.generation);
+        }
+        life.begin()?;
+    }
+    let adopted = adopt_idle();
+    *life() = adopted.as_ref().map_or(Life::Idle, |running| Life::Running(*running));
+    adopted.map(|running| running.generation)
+}
+
+fn adopt_idle() -> Result<Running, Error> {
+    promote(library::file_of(version::address_in_python()));
+    // SAFETY: `adopt` saw that this thread holds Python.
+    let interpreter = unsafe { pyo3_ffi::PyInterpreterState_Get() };
+    // SAFETY: the exit hook closes the gate and waits before Python is finalized.
+    let generation = unsafe { control::open(interpreter, Manner::default()) };
+    Ok(Running { generation, thread: thread::current().id(), main: core::ptr::null_mut() })
+}
+
+/// Sets the switch interval of `generation`.
+pub(super) fn set_latency(generation: u64, latency: Duration) -> Result<(), Error> {
+    check_latency(latency)?;
+    let entry = crate::gate::Entry::new()?;
+    if control::generation() != generation {
+        return Err(Closed::Stopped.into());
+    }
+    drop(entry);
+    Ok(())
+}
+
+fn check_latency(latency: Duration) -> Result<(), Error> {
+    if (Duration::from_micros(1)..=Duration::from_secs(1)).contains(&latency) {
+        return Ok(());
+    }
+    Err(Error::new(Status::Invalid, "a latency is from one microsecond to one second"))
+}
