@@ -68,6 +68,12 @@ impl Word {
         matches!(self.phase(), OPEN | FENCED)
     }
 
+    /// Whether the runtime was given up: a stop that waits shall stop waiting.
+    #[must_use]
+    pub const fn is_abandoned(self) -> bool {
+        self.phase() == ABANDONED
+    }
+
     /// Whether Python's memory is there for those who are inside or visit.
     const fn is_alive(self) -> bool {
         matches!(self.phase(), OPEN | FENCED | CLOSING | ABANDONED)
@@ -220,14 +226,17 @@ impl Admission {
 
     /// Runs `visit` with the promise that Python's memory stays, if it is `generation`'s.
     pub fn visit<R>(&self, generation: u64, visit: impl FnOnce() -> R) -> Option<R> {
-        // SeqCst on both sides (here and in `advance`, `visits`): either we see that the stop has
-        // gone on to finalize, or the stop sees us.
         self.visits.fetch_add(1, Ordering::SeqCst);
-        let word = Word(self.word.load(Ordering::SeqCst));
+        // Pairs with the fence in `visits`: either we see that the stop has gone on to finalize,
+        // or the stop sees us.
+        full_fence();
+        let word = self.word();
         let there = word.is_alive() && word.generation() == generation;
         let result = there.then(visit);
+        // Release, and Acquire in `visits`: what the visit did is done when the stop goes on.
         self.visits.fetch_sub(1, Ordering::SeqCst);
-        if !Word(self.word.load(Ordering::SeqCst)).is_open() {
+        full_fence();
+        if !self.word().is_open() {
             self.wake();
         }
         result
@@ -235,6 +244,7 @@ impl Admission {
 
     /// How many visits are under way.
     pub fn visits(&self) -> u32 {
+        full_fence();
         self.visits.load(Ordering::SeqCst)
     }
 

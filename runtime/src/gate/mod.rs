@@ -17,7 +17,9 @@
 //! needed the GDK lock because a fresh thread's counter said "held"; here a fresh thread starts at
 //! "not held", and the counter is believed only while CPython agrees.
 
+#[doc(hidden)] // Public for tests/loom.
 pub mod admission;
+#[doc(hidden)]
 pub mod pile;
 
 #[cfg(not(raddle_loom))]
