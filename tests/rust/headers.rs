@@ -17,6 +17,7 @@ fn generated() -> String {
     let mut config = cbindgen::Config {
         language: cbindgen::Language::C,
         no_includes: true,
+        style: cbindgen::Style::Type,
         usize_is_size_t: true,
         ..cbindgen::Config::default()
     };
@@ -52,7 +53,9 @@ fn no_function_is_declared_differently_in_rust_and_in_c() {
     let generated = generated();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let source = folder.join("headers.c");
-    let text = format!("#include <raddle/raddle-glib.h>\n\n/* What Rust exports: */\n{generated}");
+    let text = format!(
+        "#include <raddle/raddle-glib.h>\n#include <raddle/pygtk_threads.h>\n\n/* What Rust exports: */\n{generated}"
+    );
     fs::write(&source, text).expect("the target directory can be written");
     let mut compiler = Command::new("cc");
     compiler

@@ -10,5 +10,6 @@ pub mod gate;
 mod pointer;
 pub mod pygtk_threads;
 pub mod reference;
+pub mod runtime;
 pub mod status;
 pub mod weave;

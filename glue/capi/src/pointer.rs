@@ -4,6 +4,7 @@
 //! the caller's promise, and each function here repeats it.
 
 use core::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
 
 use raddle::{Error, Status};
 
@@ -33,6 +34,38 @@ pub(crate) unsafe fn borrow<'a, T>(pointer: *const T) -> Result<&'a T, Error> {
 pub(crate) unsafe fn borrow_mut<'a, T>(pointer: *mut T) -> Result<&'a mut T, Error> {
     // SAFETY: by the caller's promise.
     unsafe { pointer.as_mut() }.ok_or_else(null)
+}
+
+/// Takes back what [`Box::into_raw`] gave away; `None` for NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL came from there, and is not used any more.
+pub(crate) unsafe fn take_box<T>(pointer: *mut T) -> Option<Box<T>> {
+    // SAFETY: by the caller's promise.
+    (!pointer.is_null()).then(|| unsafe { Box::from_raw(pointer) })
+}
+
+/// Counts one more reference; nothing for NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL came from [`Arc::into_raw`], and a reference of it is alive.
+pub(crate) unsafe fn share<T>(pointer: *const T) {
+    if !pointer.is_null() {
+        // SAFETY: by the caller's promise.
+        unsafe { Arc::increment_strong_count(pointer) };
+    }
+}
+
+/// Takes over one reference; `None` for NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL came from [`Arc::into_raw`], and this reference is not used any more.
+pub(crate) unsafe fn take_shared<T>(pointer: *const T) -> Option<Arc<T>> {
+    // SAFETY: by the caller's promise.
+    (!pointer.is_null()).then(|| unsafe { Arc::from_raw(pointer) })
 }
 
 /// Puts what `make` makes where `out` points to; nothing if it fails.
@@ -77,18 +110,13 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char) -> Result<Option<&'a str>,
     })
 }
 
-/// [`text`] where NULL is not allowed.
+/// What must not have been NULL.
 ///
 /// # Errors
 ///
-/// As [`text`]; [`Status::Null`] for NULL.
-///
-/// # Safety
-///
-/// As [`text`].
-pub(crate) unsafe fn some_text<'a>(pointer: *const c_char) -> Result<&'a str, Error> {
-    // SAFETY: by the caller's promise.
-    unsafe { text(pointer) }?.ok_or_else(null)
+/// [`Status::Null`] if it was.
+pub(crate) fn required<T>(value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(null)
 }
 
 /// The texts of an array.
@@ -116,7 +144,7 @@ pub(crate) unsafe fn texts<'a>(
     // SAFETY: by the caller's promise.
     let array = unsafe { core::slice::from_raw_parts(array, length) };
     // SAFETY: by the caller's promise, each is a text or NULL.
-    array.iter().map(|&pointer| unsafe { some_text(pointer) }).collect()
+    array.iter().map(|&pointer| required(unsafe { text(pointer) }?)).collect()
 }
 
 #[cold]
@@ -133,9 +161,7 @@ mod tests {
     fn null_is_refused_where_something_must_be() {
         // SAFETY: NULL is allowed to be asked about.
         assert_eq!(unsafe { borrow::<u8>(ptr::null()) }.map_err(|e| e.status()), Err(Status::Null));
-        // SAFETY: as above.
-        let some = unsafe { some_text(ptr::null()) };
-        assert_eq!(some.map_err(|error| error.status()), Err(Status::Null));
+        assert_eq!(required(None::<u8>).map_err(|error| error.status()), Err(Status::Null));
         // SAFETY: as above.
         assert_eq!(unsafe { text(ptr::null()) }, Ok(None));
     }

@@ -98,15 +98,24 @@ pub fn block_raw() -> Result<(), Error> {
 /// PyGTK's BLOCK: takes back what the innermost UNBLOCK gave up, and is an entry where there is
 /// nothing to take back.
 ///
+/// A refused one is remembered, and needs its UNBLOCK like any other: who calls by macro cannot
+/// look at the result.
+///
 /// # Errors
 ///
 /// As [`block_raw`] and [`enter_raw`].
 pub fn pygtk_block() -> Result<(), Error> {
     let slot = Slot::here();
-    if slot.top().is_some_and(|top| top.kind == Kind::Release) {
+    if slot.top().is_some_and(|top| top.kind == Kind::Release && !top.by_block) {
         return take_back(slot);
     }
-    Ok(enter(slot, cpython::current(), How { by_block: true, ..How::default() })?)
+    let entered = enter(slot, cpython::current(), How { by_block: true, ..How::default() });
+    entered.map_err(|closed| {
+        let mut refused = Frame::new(Kind::Release, ptr::null_mut());
+        refused.by_block = true;
+        slot.push(refused);
+        closed.into()
+    })
 }
 
 /// PyGTK's UNBLOCK: leaves what its BLOCK entered, and gives Python up elsewhere.
@@ -116,6 +125,11 @@ pub fn pygtk_block() -> Result<(), Error> {
 /// As [`unblock_raw`] and [`leave_raw`].
 pub fn pygtk_unblock() -> Result<(), Error> {
     let slot = Slot::here();
+    if slot.top().is_some_and(|top| top.kind == Kind::Release && top.by_block) {
+        slot.pop(); // A refused BLOCK: nothing was entered, so nothing is given up.
+        forget_if_unknown(slot);
+        return Ok(());
+    }
     if slot.top().is_some_and(|top| top.by_block && slot.depth.get() == 1) {
         return leave(slot, true);
     }
@@ -412,7 +426,7 @@ fn give_up(slot: &'static Slot, place: Option<&'static Location<'static>>) -> Re
 
 fn take_back(slot: &'static Slot) -> Result<(), Error> {
     match slot.top() {
-        Some(top) if top.kind == Kind::Release => {}
+        Some(top) if top.kind == Kind::Release && !top.by_block => {}
         Some(_) => {
             return Err(wrong_order(
                 "an entry made since Python was given up is still open: leave it first",
@@ -437,6 +451,14 @@ fn take_back(slot: &'static Slot) -> Result<(), Error> {
 fn close_release(slot: &'static Slot, frame: &Frame) {
     if frame.admitted {
         GATE.admission.depart(&slot.inside);
+    }
+    forget_if_unknown(slot);
+}
+
+/// Gives the frames' memory back on a thread whose end nobody will notice.
+fn forget_if_unknown(slot: &Slot) {
+    if slot.thread.load(Ordering::Relaxed) == 0 {
+        slot.trim();
     }
 }
 

@@ -1,0 +1,70 @@
+/* support.h: what the C tests share: a runtime, Python code, threads, children and deadlines. */
+#ifndef RADDLE_TESTS_SUPPORT_H
+#define RADDLE_TESTS_SUPPORT_H
+
+#include <Python.h>
+
+#include <glib-object.h>
+#include <raddle/raddle.h>
+
+/* Checks a status and says both names, and raddle's message, if it is another. */
+#define assert_status(call, expected) \
+  support_assert_status (G_STRFUNC, __LINE__, #call, (call), (expected))
+#define assert_ok(call) assert_status (call, RADDLE_STATUS_OK)
+/* Checks that the last message of this thread has a text in it. */
+#define assert_message_has(text) support_assert_has (G_STRFUNC, __LINE__, raddle_last_error_message (), (text))
+
+void           support_assert_status (const char   *function,
+                                      int           line,
+                                      const char   *call,
+                                      RaddleStatus  got,
+                                      RaddleStatus  expected);
+void           support_assert_has    (const char   *function,
+                                      int           line,
+                                      const char   *text,
+                                      const char   *part);
+
+/* main() of a test program: runs @tests with a runtime that starts before them and stops after them.
+ * A program whose tests start and stop by themselves uses g_test_run(). */
+int            run_with_python       (void);
+RaddleRuntime *start_python          (void);
+void           stop_python           (RaddleRuntime *runtime);
+
+/* All of these need Python held. */
+void           run                   (const char *code);
+gint64         evaluate              (const char *expression);
+char          *evaluate_text         (const char *expression);
+void           give                  (const char *name,
+                                      PyObject   *object);
+void           give_address          (const char *name,
+                                      gpointer    address);
+GObject       *object_named          (const char *name);
+PyObject      *named                 (const char *name);
+gboolean       have_gi               (void);
+
+/* Runs @func on a new thread and waits for its end, without Python if this thread holds it. */
+gpointer       on_a_thread           (GThreadFunc func,
+                                      gpointer    data);
+
+RaddleGateStats figures              (void);
+
+/* Waits until @check says yes; the test fails if it does not in 20 seconds. */
+void           wait_until            (gboolean (*check) (gpointer data),
+                                      gpointer   data);
+
+/* Lets a number of threads meet. */
+typedef struct {
+  GMutex mutex;
+  GCond  cond;
+  guint  awaited;
+} Meeting;
+void           meeting_init          (Meeting *meeting,
+                                      guint    threads);
+void           meet                  (Meeting *meeting);
+
+/* In front of a test that may crash, hang or end its process: runs it in a child with a deadline. */
+#define IN_A_CHILD() \
+  do { if (!support_is_child ()) return; } while (0)
+gboolean       support_is_child      (void);
+
+#endif /* RADDLE_TESTS_SUPPORT_H */
