@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     Result,
+    counts::Counts,
     packages::on_path,
     run::{Reads, Report},
     site::Site,
@@ -13,36 +14,23 @@ use crate::{
 /// Runs every check.
 pub(crate) fn run(site: &Site) -> Result<Report> {
     let mut report = Report::default();
-    let mut cargo = |name: &str, arguments: &[&str], environment: &[(&str, &str)]| {
-        let mut command = site.cargo(arguments);
-        command.envs(environment.iter().copied());
-        report.run(name, command, Reads::OneCheck);
-    };
-    cargo("formatting", &["fmt", "--all", "--check"], &[]);
-    let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    cargo("lints", &lints, &[]);
     let loom = site.target.join("loom").to_string_lossy().into_owned();
-    let models = [
-        "clippy",
-        "--quiet",
-        "--package",
-        "raddle-tests",
-        "--test",
-        "loom_*",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    cargo(
-        "lints of the models",
-        &models,
-        &[("RUSTFLAGS", "--cfg raddle_loom"), ("CARGO_TARGET_DIR", &loom)],
-    );
-    let document = ["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"];
-    cargo("documentation", &document, &[("RUSTDOCFLAGS", "-D warnings")]);
-    let tidy =
-        ["test", "--quiet", "--package", "raddle-tests", "--test", "tidy", "--test", "headers"];
-    cargo("house rules and header drift", &tidy, &[]);
+    let models = [("RUSTFLAGS", "--cfg raddle_loom"), ("CARGO_TARGET_DIR", &loom)];
+    let strictly = [("RUSTDOCFLAGS", "-D warnings")];
+    let mut cargo = |name: &str, line: &str, environment: &[(&str, &str)], reads: Reads| {
+        let mut command = site.cargo(&line.split(' ').collect::<Vec<_>>());
+        command.envs(environment.iter().copied());
+        report.run(name, command, reads);
+    };
+    cargo("formatting", "fmt --all --check", &[], Reads::OneCheck);
+    let line = "clippy --quiet --workspace --all-targets -- -D warnings";
+    cargo("lints", line, &[], Reads::OneCheck);
+    let line = "clippy --quiet -p raddle-tests --test loom_* -- -D warnings";
+    cargo("lints of the models", line, &models, Reads::OneCheck);
+    let line = "doc --quiet --workspace --no-deps --document-private-items";
+    cargo("documentation", line, &strictly, Reads::OneCheck);
+    let line = "test --quiet -p raddle-tests --test tidy --test headers --no-fail-fast";
+    cargo("house rules and header drift", line, &[], Reads::Tests(Counts::of_cargo));
     headers_alone(site, &mut report)?;
     if site.build_c(&mut report) {
         report.check("exported symbols", symbols(site));
