@@ -147,6 +147,21 @@ fn is_held_slowly(current: *mut PyThreadState) -> bool {
     GATE.admission.word().may_nest() && cpython::is_held_by(current, ptr::null_mut())
 }
 
+/// Why an entry from outside would be refused now; `None` if it would be let in. Never waits.
+#[must_use]
+pub fn refusal() -> Option<Closed> {
+    let word = GATE.admission.word();
+    (!word.is_open()).then(|| word.refusal())
+}
+
+/// How often this thread has entered, nested entries included: grows whenever Python may have run
+/// here through the gate. Never waits.
+#[must_use]
+pub fn entries_here() -> u64 {
+    let slot = Slot::here();
+    slot.entries.load(Ordering::Relaxed).wrapping_add(slot.nested.load(Ordering::Relaxed))
+}
+
 /// Gives this thread's kept state back, as its end would.
 ///
 /// # Errors

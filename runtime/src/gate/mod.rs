@@ -33,6 +33,8 @@ mod guard;
 #[cfg(not(raddle_loom))]
 mod python;
 #[cfg(not(raddle_loom))]
+mod raised;
+#[cfg(not(raddle_loom))]
 mod reaper;
 #[cfg(not(raddle_loom))]
 mod reference;
@@ -44,10 +46,11 @@ mod slot;
 #[cfg(not(raddle_loom))]
 pub use self::{
     entry::{
-        block_raw, enter_fresh_raw, enter_raw, is_held, leave_raw, pygtk_block, pygtk_unblock,
-        trim, unblock_raw,
+        block_raw, enter_fresh_raw, enter_raw, entries_here, is_held, leave_raw, pygtk_block,
+        pygtk_unblock, refusal, trim, unblock_raw,
     },
     guard::{Entry, enter, enter_fresh, release},
+    raised::Raised,
     reference::{Handle, Ref, decref},
     registry::{Remaining, Since, Stats, stats},
 };

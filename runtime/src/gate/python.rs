@@ -1,6 +1,6 @@
 //! What an entry keeps apart for the code that runs in it: exceptions and context variables.
 
-use core::ptr;
+use core::{ffi::CStr, ptr};
 
 use pyo3_ffi::PyObject;
 
@@ -57,6 +57,60 @@ pub(super) fn put_pending(exception: *mut PyObject) {
     let trace = unsafe { pyo3_ffi::PyException_GetTraceback(exception) };
     // SAFETY: three references that are ours to give.
     unsafe { pyo3_ffi::PyErr_Restore(kind, exception, trace) };
+}
+
+/// One line for an exception that was taken: its type and its text. Python is held.
+pub(super) fn describe(exception: *mut PyObject) -> String {
+    // SAFETY: an object's type is alive while the object is.
+    let kind = unsafe { pyo3_ffi::Py_TYPE(exception) };
+    // SAFETY: alive; every type has a name.
+    let name = unsafe { (*kind).tp_name };
+    // SAFETY: a type's name ends with a NUL.
+    let name = unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned();
+    let text = text_of(exception);
+    if text.is_empty() { name } else { format!("{name}: {text}") }
+}
+
+/// `str(object)`, or nothing if that raises. Python is held.
+fn text_of(object: *mut PyObject) -> String {
+    // SAFETY: Python is held, and the object alive.
+    let text = unsafe { pyo3_ffi::PyObject_Str(object) };
+    let mut length = 0;
+    let mut bytes = ptr::null();
+    if !text.is_null() {
+        // SAFETY: a string, owned.
+        bytes = unsafe { pyo3_ffi::PyUnicode_AsUTF8AndSize(text, &raw mut length) };
+    }
+    let result = if bytes.is_null() {
+        // SAFETY: Python is held; what the text raised is of no use to anybody.
+        unsafe { pyo3_ffi::PyErr_Clear() };
+        String::new()
+    } else {
+        let length = usize::try_from(length).unwrap_or(0);
+        // SAFETY: so many bytes, kept by the string.
+        let bytes = unsafe { core::slice::from_raw_parts(bytes.cast::<u8>(), length) };
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    // SAFETY: owned, or null.
+    unsafe { pyo3_ffi::Py_XDECREF(text) };
+    result
+}
+
+/// Whether an exception that was taken asks for an end: KeyboardInterrupt and SystemExit do.
+/// Python is held.
+pub(super) fn asks_for_end(exception: *mut PyObject) -> bool {
+    // SAFETY: two classes that live as long as the interpreter.
+    let kinds = unsafe { [pyo3_ffi::PyExc_KeyboardInterrupt, pyo3_ffi::PyExc_SystemExit] };
+    // SAFETY: Python is held; an exception and a class.
+    kinds.iter().any(|&kind| unsafe { pyo3_ffi::PyErr_GivenExceptionMatches(exception, kind) } != 0)
+}
+
+/// Hands an exception that was taken to `sys.unraisablehook`, with the object that it is about.
+/// Python is held; the reference to the exception goes with it.
+pub(super) fn report_taken(exception: *mut PyObject, about: *mut PyObject) {
+    put_pending(exception);
+    // SAFETY: Python is held, an exception is set, and the object is alive.
+    unsafe { pyo3_ffi::PyErr_WriteUnraisable(about) };
 }
 
 /// Hands an exception that an entry left set to `sys.unraisablehook`. Python is held.

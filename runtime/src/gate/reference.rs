@@ -145,14 +145,32 @@ impl<T> Ref<T> {
     /// If Python was restarted since the reference was made: the object went with it.
     #[must_use]
     pub fn bind<'py>(&self, py: Python<'py>) -> Bound<'py, T> {
-        assert!(
-            self.generation == GATE.admission.word().generation(),
-            "this reference is to an object of a Python that has ended: make it anew"
-        );
+        match self.try_bind(py) {
+            Some(object) => object,
+            None => {
+                panic!("this reference is to an object of a Python that has ended: make it anew")
+            }
+        }
+    }
+
+    /// [`bind`](Self::bind), or `None` if Python was restarted since the reference was made.
+    #[must_use]
+    pub fn try_bind<'py>(&self, py: Python<'py>) -> Option<Bound<'py, T>> {
+        if self.generation != GATE.admission.word().generation() {
+            return None;
+        }
         // SAFETY: alive, since this reference keeps it and its generation is the present one.
         let any = unsafe { Bound::from_borrowed_ptr(py, self.object.as_ptr()) };
         // SAFETY: `new` took it from a `Bound<T>`.
-        unsafe { any.cast_into_unchecked() }
+        Some(unsafe { any.cast_into_unchecked() })
+    }
+}
+
+impl Ref {
+    /// Takes over a reference that the caller of this crate's own owns; not null.
+    pub(super) fn of_owned(py: Python<'_>, object: *mut PyObject) -> Self {
+        // SAFETY: owned and not null, as this module's callers know.
+        Self::new(unsafe { Bound::from_owned_ptr(py, object) })
     }
 }
 
