@@ -99,10 +99,13 @@ fn text_of(object: *mut PyObject) -> String {
 /// Whether an exception that was taken asks for an end: KeyboardInterrupt and SystemExit do.
 /// Python is held.
 pub(super) fn asks_for_end(exception: *mut PyObject) -> bool {
-    // SAFETY: two classes that live as long as the interpreter.
-    let kinds = unsafe { [pyo3_ffi::PyExc_KeyboardInterrupt, pyo3_ffi::PyExc_SystemExit] };
+    // SAFETY: a class that lives as long as the interpreter.
+    let interrupt = unsafe { pyo3_ffi::PyExc_KeyboardInterrupt };
+    // SAFETY: as above.
+    let exit = unsafe { pyo3_ffi::PyExc_SystemExit };
     // SAFETY: Python is held; an exception and a class.
-    kinds.iter().any(|&kind| unsafe { pyo3_ffi::PyErr_GivenExceptionMatches(exception, kind) } != 0)
+    let is = |kind| unsafe { pyo3_ffi::PyErr_GivenExceptionMatches(exception, kind) } != 0;
+    is(interrupt) || is(exit)
 }
 
 /// Hands an exception that was taken to `sys.unraisablehook`, with the object that it is about.
