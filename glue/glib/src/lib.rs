@@ -1,1 +1,28 @@
-//! The glib face of raddle.
+//! Python on a GLib main loop: a poll function that never keeps Python from others, sources that
+//! carry Python callables, and a `run` in which Ctrl-C works.
+//!
+//! ```no_run
+//! use raddle_glib::{Hold, attach, idle_add, run};
+//!
+//! let context = glib::MainContext::default();
+//! attach(&context, Hold::Callback, None)?;
+//! let callable = raddle::enter(|py| py.eval(c"lambda: print('idle')", None, None).map(raddle::Ref::new))?;
+//! idle_add(&context, glib::Priority::DEFAULT_IDLE, callable?)?;
+//! run(&glib::MainLoop::new(Some(&context), false))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A callable is a [`raddle::Ref`] or what becomes one, and so may be given, called and dropped on
+//! any thread: there is no `_local` twin of anything here.
+
+mod callable;
+mod gsource;
+mod main_loop;
+mod poll;
+
+mod source;
+mod wakeup;
+
+pub use main_loop::{RunError, run};
+pub use poll::{Hold, PollFunc, attach, detach};
+pub use source::{fd_add, idle_add, invoke, timeout_add};

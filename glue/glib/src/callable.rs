@@ -1,0 +1,152 @@
+//! A Python callable that any thread may call and drop, and what becomes of what it raises.
+
+use core::ptr;
+use std::os::fd::RawFd;
+
+use glib::{ControlFlow, IOCondition};
+use pyo3::{Bound, PyAny, Python};
+use pyo3_ffi::PyObject;
+use raddle::{Closed, Entry, Error, Raised, Ref, Status};
+
+use crate::{main_loop, wakeup};
+
+/// An entry in which no exception is set: what the code outside has set is put back at the end.
+pub(crate) struct Visit {
+    pending: Option<Raised>,
+    entry: Entry,
+}
+
+impl Visit {
+    pub(crate) fn begin() -> Result<Self, Closed> {
+        let entry = Entry::new()?;
+        Ok(Self { pending: Raised::take(entry.py()), entry })
+    }
+
+    pub(crate) fn py(&self) -> Python<'_> {
+        self.entry.py()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            pending.put_back(self.entry.py());
+        }
+    }
+}
+
+/// What a callable is called with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arguments {
+    /// Nothing.
+    None,
+    /// A file descriptor, and what it is ready for.
+    Ready(RawFd, IOCondition),
+}
+
+/// What a source calls.
+#[derive(Debug)]
+pub(crate) struct Callable(Ref);
+
+impl Callable {
+    /// Takes the reference over, if its object can be called.
+    pub(crate) fn new(callable: Ref) -> Result<Self, Error> {
+        let visit = Visit::begin()?;
+        let Some(bound) = callable.try_bind(visit.py()) else {
+            return Err(Error::new(
+                Status::Invalid,
+                "the callable is of a Python that has ended: make it anew",
+            ));
+        };
+        // SAFETY: Python is held, and the object alive.
+        if unsafe { pyo3_ffi::PyCallable_Check(bound.as_ptr()) } == 0 {
+            return Err(Error::new(Status::Invalid, "the object is not callable: pass a function"));
+        }
+        drop(bound);
+        Ok(Self(callable))
+    }
+
+    /// Calls it. `Continue` if it returned something true; nothing is called once the gate is
+    /// closed or Python was restarted.
+    pub(crate) fn call(&self, arguments: Arguments) -> ControlFlow {
+        let Ok(visit) = Visit::begin() else { return ControlFlow::Break };
+        let Some(callable) = self.0.try_bind(visit.py()) else { return ControlFlow::Break };
+        let again = truth(call(callable.as_ptr(), arguments));
+        if let Some(raised) = Raised::take(visit.py()) {
+            main_loop::raise(raised, &callable);
+        }
+        wakeup::look_again(visit.py());
+        drop(callable);
+        drop(visit);
+        wakeup::note_entries();
+        if again == Some(true) { ControlFlow::Continue } else { ControlFlow::Break }
+    }
+}
+
+/// Calls `callable`; null with an exception set if that raises. Python is held.
+fn call(callable: *mut PyObject, arguments: Arguments) -> *mut PyObject {
+    let Arguments::Ready(fd, condition) = arguments else {
+        // SAFETY: Python is held, the object is alive, and no exception is set.
+        return unsafe { pyo3_ffi::PyObject_CallNoArgs(callable) };
+    };
+    // SAFETY: Python is held.
+    let fd = unsafe { pyo3_ffi::PyLong_FromLong(fd.into()) };
+    // SAFETY: Python is held.
+    let condition = unsafe { pyo3_ffi::PyLong_FromUnsignedLong(condition.bits().into()) };
+    let result = if fd.is_null() || condition.is_null() {
+        ptr::null_mut()
+    } else {
+        let end = ptr::null_mut::<PyObject>();
+        // SAFETY: Python is held; a callable, two objects and the null that ends the list.
+        unsafe { pyo3_ffi::PyObject_CallFunctionObjArgs(callable, fd, condition, end) }
+    };
+    for argument in [fd, condition] {
+        // SAFETY: owned, or null.
+        unsafe { pyo3_ffi::Py_XDECREF(argument) };
+    }
+    result
+}
+
+/// Whether `result`, which goes with the call, is true; `None` with an exception set. Python is held.
+fn truth(result: *mut PyObject) -> Option<bool> {
+    if result.is_null() {
+        return None;
+    }
+    // SAFETY: Python is held, and the object alive.
+    let truth = unsafe { pyo3_ffi::PyObject_IsTrue(result) };
+    // SAFETY: owned.
+    unsafe { pyo3_ffi::Py_DECREF(result) };
+    (truth >= 0).then_some(truth > 0)
+}
+
+/// Calls `callable` with one integer and keywords, and reads an integer from what it returns.
+///
+/// `None` with an exception set.
+pub(crate) fn call_with_number(
+    callable: &Bound<'_, PyAny>,
+    number: i32,
+    keywords: &Bound<'_, PyAny>,
+) -> Option<i32> {
+    // SAFETY: Python is held, since there is a `Bound`; the format says one int.
+    let arguments = unsafe { pyo3_ffi::Py_BuildValue(c"(i)".as_ptr(), number) };
+    if arguments.is_null() {
+        return None;
+    }
+    // SAFETY: Python is held; a callable, a tuple and a dictionary.
+    let result =
+        unsafe { pyo3_ffi::PyObject_Call(callable.as_ptr(), arguments, keywords.as_ptr()) };
+    // SAFETY: owned.
+    unsafe { pyo3_ffi::Py_DECREF(arguments) };
+    if result.is_null() {
+        return None;
+    }
+    // SAFETY: Python is held, and the object alive.
+    let number = unsafe { pyo3_ffi::PyLong_AsLong(result) };
+    // SAFETY: owned.
+    unsafe { pyo3_ffi::Py_DECREF(result) };
+    // SAFETY: Python is held.
+    if number == -1 && !unsafe { pyo3_ffi::PyErr_Occurred() }.is_null() {
+        return None;
+    }
+    i32::try_from(number).ok()
+}

@@ -1,0 +1,131 @@
+//! The two sources that the glib crate does not make: one for a file descriptor, and the one that
+//! lets Python's signal handlers run while the loop sleeps.
+//!
+//! The second carries no data: what it serves is its *thread's* wake-up descriptor, asked of a
+//! thread-local. So it does nothing when another thread happens to iterate its context.
+
+use core::ffi::c_int;
+use core::mem;
+use std::os::fd::RawFd;
+
+use glib::{ControlFlow, IOCondition, Priority, Source, ffi, translate::*};
+
+use crate::callable::{Arguments, Callable};
+use crate::wakeup;
+
+unsafe extern "C" {
+    // glib-unix.h, which glib-sys leaves out.
+    fn g_unix_fd_source_new(fd: c_int, condition: ffi::GIOCondition) -> *mut ffi::GSource;
+}
+
+/// A source that calls `callable` with `fd` and what it is ready for.
+pub(crate) fn fd_source(
+    fd: RawFd,
+    condition: IOCondition,
+    priority: Priority,
+    callable: Callable,
+) -> Source {
+    // SAFETY: a file descriptor and a condition.
+    let source = unsafe { g_unix_fd_source_new(fd, condition.into_glib()) };
+    let data = Box::into_raw(Box::new(callable));
+    // SAFETY: GLib's own way of declaring callbacks of other types than GSourceFunc.
+    let call =
+        unsafe { mem::transmute::<FdCall, unsafe extern "C" fn(ffi::gpointer) -> c_int>(call_fd) };
+    // SAFETY: a source that was just made; it owns the box from here on, and drops it exactly once.
+    unsafe { ffi::g_source_set_callback(source, Some(call), data.cast(), Some(drop_callable)) };
+    named(source, c"raddle-fd", priority)
+}
+
+type FdCall = unsafe extern "C" fn(c_int, ffi::GIOCondition, ffi::gpointer) -> ffi::gboolean;
+
+unsafe extern "C" fn call_fd(
+    fd: c_int,
+    ready: ffi::GIOCondition,
+    data: ffi::gpointer,
+) -> ffi::gboolean {
+    // SAFETY: the box of `fd_source`, which GLib keeps during the call.
+    let callable = unsafe { &*data.cast::<Callable>() };
+    // SAFETY: a condition of GLib's.
+    let ready = unsafe { from_glib(ready) };
+    let again = callable.call(Arguments::Ready(fd, ready));
+    (again == ControlFlow::Continue).into_glib()
+}
+
+unsafe extern "C" fn drop_callable(data: ffi::gpointer) {
+    // SAFETY: the box of `fd_source`, which GLib gives back once.
+    drop(unsafe { Box::from_raw(data.cast::<Callable>()) });
+}
+
+/// A source of our own kind: GLib's part first.
+#[repr(C)]
+struct SignalSource {
+    base: ffi::GSource,
+    /// Names the file descriptor to GLib.
+    tag: ffi::gpointer,
+}
+
+/// A source that serves the signals of the thread that runs its context; `fd` is the reading end
+/// of the wake-up descriptor.
+pub(crate) fn signal_source(fd: RawFd) -> Source {
+    /// GLib takes a pointer that it may change through, and never does.
+    struct Funcs(ffi::GSourceFuncs);
+    // SAFETY: functions, which are never written.
+    unsafe impl Sync for Funcs {}
+    static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
+        prepare: Some(prepare),
+        check: Some(check),
+        dispatch: Some(dispatch),
+        finalize: None,
+        closure_callback: None,
+        closure_marshal: None,
+    });
+    let size = u32::try_from(mem::size_of::<SignalSource>()).unwrap_or(u32::MAX);
+    // SAFETY: the functions live for ever, and the size is that of a structure that begins as GLib asks.
+    let source = unsafe { ffi::g_source_new((&raw const FUNCS.0).cast_mut(), size) };
+    // SAFETY: a source that was just made, of this kind.
+    let tag = unsafe { ffi::g_source_add_unix_fd(source, fd, ffi::G_IO_IN) };
+    // SAFETY: as above; nobody else knows of it yet.
+    unsafe { (*source.cast::<SignalSource>()).tag = tag };
+    // A handler may run a loop of its own, in which signals are served too.
+    // SAFETY: as above.
+    unsafe { ffi::g_source_set_can_recurse(source, ffi::GTRUE) };
+    named(source, c"raddle-signals", Priority::HIGH)
+}
+
+/// Finishes a source, and takes its reference over.
+fn named(source: *mut ffi::GSource, name: &core::ffi::CStr, priority: Priority) -> Source {
+    // SAFETY: a source that was just made, and a static name.
+    unsafe { ffi::g_source_set_name(source, name.as_ptr()) };
+    // SAFETY: as above.
+    unsafe { ffi::g_source_set_priority(source, priority.into_glib()) };
+    // SAFETY: as above; its one reference becomes the value's.
+    unsafe { from_glib_full(source) }
+}
+
+unsafe extern "C" fn prepare(_: *mut ffi::GSource, timeout: *mut c_int) -> ffi::gboolean {
+    if !timeout.is_null() {
+        // SAFETY: GLib's place for how long we let it sleep: for ever.
+        unsafe { timeout.write(-1) };
+    }
+    wakeup::before_wait();
+    ffi::GFALSE
+}
+
+unsafe extern "C" fn check(source: *mut ffi::GSource) -> ffi::gboolean {
+    // SAFETY: a source of this kind.
+    let tag = unsafe { (*source.cast::<SignalSource>()).tag };
+    // SAFETY: the tag that this source was given for its file descriptor.
+    let ready = unsafe { ffi::g_source_query_unix_fd(source, tag) };
+    ffi::gboolean::from(ready & ffi::G_IO_IN != 0)
+}
+
+unsafe extern "C" fn dispatch(
+    _: *mut ffi::GSource,
+    _: ffi::GSourceFunc,
+    _: ffi::gpointer,
+) -> ffi::gboolean {
+    wakeup::serve();
+    ffi::GTRUE
+}
+
+const _: () = assert!(mem::offset_of!(SignalSource, base) == 0);
