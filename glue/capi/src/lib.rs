@@ -7,6 +7,7 @@
 
 mod boundary;
 pub mod gate;
+pub mod glib;
 mod pointer;
 pub mod pygtk_threads;
 pub mod reference;

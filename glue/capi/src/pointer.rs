@@ -3,10 +3,14 @@
 //! NULL is looked for everywhere. That a pointer which is not NULL is what the header asks for is
 //! the caller's promise, and each function here repeats it.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_uint};
 use std::sync::Arc;
 
-use raddle::{Error, Status};
+use ::glib::{MainContext, MainLoop, translate::from_glib_none};
+use pyo3::Bound;
+use pyo3_ffi::PyObject;
+use raddle::{Entry, Error, Ref, Status};
+use raddle_glib::Hold;
 
 /// What is behind `pointer`.
 ///
@@ -145,6 +149,67 @@ pub(crate) unsafe fn texts<'a>(
     let array = unsafe { core::slice::from_raw_parts(array, length) };
     // SAFETY: by the caller's promise, each is a text or NULL.
     array.iter().map(|&pointer| required(unsafe { text(pointer) }?)).collect()
+}
+
+/// The context at `pointer`, referenced; the default one for NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL is a main context that lives during the call.
+pub(crate) unsafe fn context(pointer: *mut ::glib::ffi::GMainContext) -> MainContext {
+    if pointer.is_null() {
+        return MainContext::default();
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { from_glib_none(pointer) }
+}
+
+/// The loop at `pointer`, referenced.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL is a main loop that lives during the call.
+pub(crate) unsafe fn main_loop(pointer: *mut ::glib::ffi::GMainLoop) -> Result<MainLoop, Error> {
+    if pointer.is_null() {
+        return Err(null());
+    }
+    // SAFETY: by the caller's promise.
+    Ok(unsafe { from_glib_none(pointer) })
+}
+
+/// A reference of our own to the object at `pointer`. Enters Python.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL; what an entry says.
+///
+/// # Safety
+///
+/// A pointer that is not NULL is an object of the present runtime's that lives during the call.
+pub(crate) unsafe fn callable(pointer: *mut PyObject) -> Result<Ref, Error> {
+    if pointer.is_null() {
+        return Err(null());
+    }
+    let entry = Entry::new()?;
+    // SAFETY: by the caller's promise, and Python is held.
+    Ok(Ref::new(unsafe { Bound::from_borrowed_ptr(entry.py(), pointer) }))
+}
+
+/// The `RaddleHold` that a number from C is.
+///
+/// # Errors
+///
+/// [`Status::Invalid`] if it is none.
+pub(crate) fn hold(number: c_uint) -> Result<Hold, Error> {
+    match number {
+        0 => Ok(Hold::Callback),
+        1 => Ok(Hold::Turn),
+        _ => Err(Error::new(Status::Invalid, "a RaddleHold is RADDLE_HOLD_CALLBACK or _TURN")),
+    }
 }
 
 #[cold]
