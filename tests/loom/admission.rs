@@ -108,7 +108,9 @@ fn abandoning_ends_a_stop_that_waits() {
             let world = Arc::clone(&world);
             thread::spawn(move || {
                 world.gate.close();
-                world.gate.wait(None, || !world.inside.is_set() || world.gate.word().is_abandoned());
+                world
+                    .gate
+                    .wait(None, || !world.inside.is_set() || world.gate.word().is_abandoned());
             })
         };
         world.gate.abandon();
