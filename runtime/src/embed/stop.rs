@@ -74,6 +74,10 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
             _ => Ok(()),
         };
     };
+    if control::is_forked() {
+        // Whoever held Python's locks when it forked is not there to let go of them.
+        return Err(Error::from(Closed::Forked).into());
+    }
     check(&running)?;
     control::close();
     if !control::wait(deadline, || true) {

@@ -7,6 +7,7 @@ use pyo3_ffi::PyInterpreterState;
 use super::registry::{self, Remaining};
 use super::slot::Slot;
 use super::{GATE, fork, reference};
+use crate::error::Closed;
 use crate::primitive::{Ordering, heavy_fence_is_there};
 
 /// How the gate of a generation behaves.
@@ -79,6 +80,11 @@ pub(crate) fn abandon() {
 /// Whether an entry from outside would be let in now.
 pub(crate) fn is_open() -> bool {
     GATE.admission.word().is_open()
+}
+
+/// Whether this process is a child of a plain `fork`: Python in it must be left as it is.
+pub(crate) fn is_forked() -> bool {
+    GATE.admission.word().refusal() == Closed::Forked
 }
 
 /// Which start of Python in this process this is; 0 before the first.
