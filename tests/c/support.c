@@ -46,6 +46,8 @@ stop_python (RaddleRuntime *runtime)
 int
 run_with_python (void)
 {
+  if (g_test_subprocess ())
+    return g_test_run ();
   RaddleRuntime *runtime = start_python ();
   int result = g_test_run ();
   stop_python (runtime);

@@ -24,8 +24,8 @@ void           support_assert_has    (const char   *function,
                                       const char   *text,
                                       const char   *part);
 
-/* main() of a test program: runs @tests with a runtime that starts before them and stops after them.
- * A program whose tests start and stop by themselves uses g_test_run(). */
+/* For main() of a test program: runs its tests with a runtime that starts before them and stops after
+ * them. A test that runs in a child starts its own. */
 int            run_with_python       (void);
 RaddleRuntime *start_python          (void);
 void           stop_python           (RaddleRuntime *runtime);
@@ -62,7 +62,8 @@ void           meeting_init          (Meeting *meeting,
                                       guint    threads);
 void           meet                  (Meeting *meeting);
 
-/* In front of a test that may crash, hang or end its process: runs it in a child with a deadline. */
+/* In front of a test that may crash, hang or end its process: runs it in a child with a deadline, where
+ * Python is not started yet. */
 #define IN_A_CHILD() \
   do { if (!support_is_child ()) return; } while (0)
 gboolean       support_is_child      (void);
