@@ -11,6 +11,13 @@ use crate::{
 /// See `raddle-gate.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn raddle_enter() -> RaddleStatus {
+    if gate::nest() { RaddleStatus::OK } else { enter_slowly() }
+}
+
+// Apart, so that the nested case needs no stack frame.
+#[cold]
+#[inline(never)]
+extern "C" fn enter_slowly() -> RaddleStatus {
     guard(|| answer(gate::enter_raw()))
 }
 
@@ -23,6 +30,12 @@ pub extern "C" fn raddle_enter_fresh() -> RaddleStatus {
 /// See `raddle-gate.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn raddle_leave() -> RaddleStatus {
+    if gate::unnest() { RaddleStatus::OK } else { leave_slowly() }
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn leave_slowly() -> RaddleStatus {
     guard(|| answer(gate::leave_raw()))
 }
 

@@ -37,6 +37,13 @@ pub(crate) fn is_held_by(current: *mut PyThreadState, kept: *mut PyThreadState) 
     cfg!(Py_3_12) || current == kept || current == gilstate()
 }
 
+/// [`is_held_by`] for a thread that has a kept state, which then is the only one it may hold by,
+/// subinterpreters' on 3.11 apart.
+#[inline(always)]
+pub(crate) fn is_held_by_kept(current: *mut PyThreadState, kept: *mut PyThreadState) -> bool {
+    if cfg!(Py_3_12) { !current.is_null() } else { current == kept }
+}
+
 /// The state that PyGILState remembers for this thread, or null.
 #[inline]
 pub(crate) fn gilstate() -> *mut PyThreadState {
@@ -75,6 +82,17 @@ pub(crate) unsafe fn orphan(state: *mut PyThreadState) {
     forget_gilstate(state);
     // SAFETY: alive and nobody's but ours, by the caller's promise.
     unsafe { shim::raddle_py_orphan(state) };
+}
+
+/// Gives Python up, if `state` is current and no exception is set; says whether it did.
+///
+/// # Safety
+///
+/// `state` is this thread's and alive.
+#[inline(always)]
+pub(crate) unsafe fn detach(state: *mut PyThreadState) -> bool {
+    // SAFETY: by the caller's promise.
+    unsafe { shim::raddle_py_detach(state) == 0 }
 }
 
 /// Clears and frees an orphan. Runs finalizers.

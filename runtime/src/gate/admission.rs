@@ -31,14 +31,15 @@ use crate::primitive::{
 const PHASE_BITS: u32 = 8;
 const PHASE_MASK: u64 = (1 << PHASE_BITS) - 1;
 
-const NOT_STARTED: u64 = 0;
-const OPEN: u64 = 1;
-const FENCED: u64 = 2;
-const CLOSING: u64 = 3;
-const FINALIZING: u64 = 4;
-const ENDED: u64 = 5;
-const ABANDONED: u64 = 6;
-const FORKED: u64 = 7;
+// No phase is 0, so that no word is what a zeroed thread slot remembers.
+const NOT_STARTED: u64 = 1;
+const OPEN: u64 = 2;
+const FENCED: u64 = 3;
+const CLOSING: u64 = 4;
+const FINALIZING: u64 = 5;
+const ENDED: u64 = 6;
+const ABANDONED: u64 = 7;
+const FORKED: u64 = 8;
 
 /// How long a stop sleeps before it looks again by itself.
 const RECHECK: Duration = Duration::from_millis(20);
@@ -83,6 +84,12 @@ impl Word {
     #[must_use]
     pub const fn may_nest(self) -> bool {
         self.is_alive() || self.phase() == FINALIZING
+    }
+
+    /// What [`Admission::admit_under`] may be told, or 0 where each entry needs the full fence.
+    #[must_use]
+    pub const fn to_remember(self) -> u64 {
+        if self.phase() == OPEN { self.0 } else { 0 }
     }
 
     /// Why nobody is let in.
@@ -147,7 +154,7 @@ impl Admission {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: AtomicU64::new(NOT_STARTED),
             visits: AtomicU32::new(0),
             waiting: Mutex::new(()),
             left: Condvar::new(),
@@ -159,7 +166,7 @@ impl Admission {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: AtomicU64::new(NOT_STARTED),
             visits: AtomicU32::new(0),
             waiting: Mutex::new(()),
             left: Condvar::new(),
@@ -185,6 +192,20 @@ impl Admission {
         light_fence();
         let word = self.word();
         if word.phase() == OPEN { Ok(word) } else { self.admit_slowly(inside) }
+    }
+
+    /// [`admit`](Self::admit) for a thread that knows the word of its last entry: lets it in if
+    /// nothing has changed since, and otherwise leaves the flag down.
+    #[inline]
+    pub fn admit_under(&self, inside: &Inside, known: u64) -> bool {
+        // Relaxed: as in `admit`.
+        inside.0.store(1, Ordering::Relaxed);
+        light_fence();
+        if self.word().0 == known {
+            return true;
+        }
+        self.depart(inside);
+        false
     }
 
     #[cold]

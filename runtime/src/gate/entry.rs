@@ -39,15 +39,50 @@ pub(super) struct How {
 /// [`Closed`] at once if the gate is; nothing is entered then.
 #[inline]
 pub fn enter_raw() -> Result<(), Closed> {
-    let slot = Slot::here();
+    if nest() { Ok(()) } else { enter_plainly(Slot::here(), cpython::current()) }
+}
+
+/// The part of [`enter_raw`] that is worth inlining: enters if this thread's innermost entry holds
+/// Python right now, and says whether it did.
+#[inline(always)]
+#[must_use]
+pub fn nest() -> bool {
     let current = cpython::current();
+    let slot = Slot::here();
     // `active` is null outside, and so is `current` (3.12+) where nothing is attached.
-    if current == slot.active.get() && !current.is_null() {
-        slot.depth.set(slot.depth.get() + 1);
-        count(&slot.nested, 1);
-        return Ok(());
+    if current != slot.active.get() || current.is_null() {
+        return false;
     }
-    enter(slot, current, How::default())
+    slot.depth.set(slot.depth.get() + 1);
+    count(&slot.nested, 1);
+    true
+}
+
+/// Most entries that take Python are plain: from outside, on the kept state, nothing changed.
+#[inline(never)]
+fn enter_plainly(slot: &'static Slot, current: *mut PyThreadState) -> Result<(), Closed> {
+    let kept = slot.kept.get();
+    if !slot.is_outside()
+        || slot.ready.get() == 0
+        || cpython::is_held_by_kept(current, kept)
+        || !GATE.admission.admit_under(&slot.inside, slot.ready.get())
+    {
+        return enter(slot, current, How::default());
+    }
+    let entries = slot.entries.load(Ordering::Relaxed) + 1;
+    slot.entries.store(entries, Ordering::Relaxed);
+    // SAFETY: kept for this thread, of this generation, which lasts while the thread is inside;
+    // and this thread holds nothing.
+    unsafe { pyo3_ffi::PyEval_RestoreThread(kept) };
+    slot.open_plain();
+    if is_stamped(entries) {
+        stamp(slot, entries);
+    }
+    if !GATE.drops.is_empty() || !GATE.orphans.is_empty() {
+        // SAFETY: attached above, with the gate's interpreter.
+        unsafe { reference::drain() };
+    }
+    Ok(())
 }
 
 /// [`enter_raw`] in a context of its own: context variables set inside are gone after the leave.
@@ -67,10 +102,29 @@ pub fn enter_fresh_raw() -> Result<(), Closed> {
 /// changed then.
 #[inline]
 pub fn leave_raw() -> Result<(), Error> {
+    if unnest() { Ok(()) } else { leave_plainly(Slot::here()) }
+}
+
+/// The part of [`leave_raw`] that is worth inlining: leaves if the innermost entry is a nested one
+/// that took nothing, and says whether it did.
+#[inline(always)]
+#[must_use]
+pub fn unnest() -> bool {
     let slot = Slot::here();
     let depth = slot.depth.get();
-    if depth > slot.floor.get() {
-        slot.depth.set(depth - 1);
+    if depth <= slot.floor.get() {
+        return false;
+    }
+    slot.depth.set(depth - 1);
+    true
+}
+
+#[inline(never)]
+fn leave_plainly(slot: &'static Slot) -> Result<(), Error> {
+    // SAFETY: a plain frame is on the kept state, alive while the thread is inside.
+    if slot.is_last_plain() && unsafe { cpython::detach(slot.kept.get()) } {
+        slot.close_plain();
+        GATE.admission.depart(&slot.inside);
         return Ok(());
     }
     leave(slot, false)
@@ -143,6 +197,7 @@ pub fn is_held() -> bool {
     current == Slot::here().active.get() && !current.is_null() || is_held_slowly(current)
 }
 
+#[inline(never)]
 fn is_held_slowly(current: *mut PyThreadState) -> bool {
     GATE.admission.word().may_nest() && cpython::is_held_by(current, ptr::null_mut())
 }
@@ -246,6 +301,9 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
         }
     }
     restore(slot, state);
+    if state == slot.kept.get() && !GATE.timing.load(Ordering::Relaxed) {
+        slot.ready.set(GATE.admission.word().to_remember());
+    }
     let mut frame = Frame::new(Kind::Attach, state);
     frame.admitted = outside;
     frame.by_block = how.by_block;
@@ -276,6 +334,12 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
         unsafe { reference::drain() };
     }
     Ok(())
+}
+
+/// Whether the time of this entry is noted, for a stop that has to say who is inside since when.
+#[inline(always)]
+const fn is_stamped(entries: u64) -> bool {
+    entries < STAMP_EVERY || entries % STAMP_EVERY == 0
 }
 
 /// The state that this thread attaches with, and whether it is for one entry only.
@@ -338,10 +402,16 @@ fn restore(slot: &Slot, state: *mut PyThreadState) {
         count(&slot.waits, 1);
         count(&slot.wait_ns, waited);
     }
-    if timing || entries < STAMP_EVERY || entries % STAMP_EVERY == 0 {
-        slot.stamp.store(registry::monotonic_ns(), Ordering::Relaxed);
-        slot.stamped.store(entries, Ordering::Relaxed);
+    if timing || is_stamped(entries) {
+        stamp(slot, entries);
     }
+}
+
+/// Notes when this entry was made.
+#[cold]
+fn stamp(slot: &Slot, entries: u64) {
+    slot.stamp.store(registry::monotonic_ns(), Ordering::Relaxed);
+    slot.stamped.store(entries, Ordering::Relaxed);
 }
 
 #[inline(never)]

@@ -46,8 +46,8 @@ mod slot;
 #[cfg(not(raddle_loom))]
 pub use self::{
     entry::{
-        block_raw, enter_fresh_raw, enter_raw, entries_here, is_held, leave_raw, pygtk_block,
-        pygtk_unblock, refusal, trim, unblock_raw,
+        block_raw, enter_fresh_raw, enter_raw, entries_here, is_held, leave_raw, nest, pygtk_block,
+        pygtk_unblock, refusal, trim, unblock_raw, unnest,
     },
     guard::{Entry, enter, enter_fresh, release},
     raised::Raised,

