@@ -74,16 +74,35 @@ fn with_older_pyo3(site: &mut Site, report: &mut Report) -> Result<bool> {
     let copy = site.target.join("checkout");
     copy_tracked(site, &copy)?;
     site.root = copy;
-    for manifest in ["Cargo.toml", "glue/capi/embed/Cargo.toml"] {
+    for folder in ["", "glue/capi/embed/"] {
+        let manifest = format!("{folder}Cargo.toml");
+        let path = site.root.join(format!("{folder}Cargo.lock"));
         for package in ["pyo3", "pyo3-ffi", "pyo3-build-config"] {
-            let mut update = site.cargo(&["update", "--quiet", "--manifest-path", manifest]);
-            update.args(["--package", package, "--precise", OLDER_PYO3]);
-            if !report.run(&format!("lock {package} to {OLDER_PYO3}"), update, Reads::Nothing) {
-                return Ok(false);
+            // An update of one may have taken another along.
+            let lock = fs::read_to_string(&path);
+            let lock = lock.map_err(|error| format!("{}: {error}", path.display()))?;
+            for version in newer_versions(&lock, package) {
+                let spec = format!("{package}@{version}");
+                let mut update = site.cargo(&["update", "--quiet", "--manifest-path", &manifest]);
+                update.args(["--package", &spec, "--precise", OLDER_PYO3]);
+                let name = format!("lock {spec} to {OLDER_PYO3}");
+                if !report.run(&name, update, Reads::Nothing) {
+                    return Ok(false);
+                }
             }
         }
     }
     Ok(true)
+}
+
+/// The versions of a package in a lock file, but for the one that it should have.
+fn newer_versions<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
+    let entry = format!("name = \"{package}\"\nversion = \"");
+    let entries = lock.split(&entry).skip(1);
+    entries
+        .filter_map(|after| after.split('"').next())
+        .filter(|found| *found != OLDER_PYO3)
+        .collect()
 }
 
 /// Copies what git tracks, and leaves files alone that are the same, so that nothing is rebuilt.
@@ -110,4 +129,17 @@ fn copy_one(from: &Path, to: &Path) -> std::io::Result<()> {
         fs::copy(from, to)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_not_mistaken_for_one_whose_name_goes_on() {
+        let package = |name, version| format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        let lock = package("a-b", "1") + &package("a", "2") + &package("a", OLDER_PYO3);
+        assert_eq!(newer_versions(&lock, "a"), ["2"]);
+        assert!(newer_versions(&lock, "c").is_empty());
+    }
 }
