@@ -2,15 +2,19 @@
 
 use std::{env, path::Path, process::Command};
 
-/// Prints what embed/place.rs wants to know, then the interpreter's include directories, one a
+/// Prints what embed/ wants to know, then the interpreter's include directories, one a
 /// line, without duplicates. A virtual environment answers for the Python it was made from.
 const ASK: &str = "import sys, sysconfig as s
-print(getattr(sys, '_base_executable', None) or sys.executable, sys.base_prefix, sys.platlibdir, sep='\\n')
+print(getattr(sys, '_base_executable', None) or sys.executable, sys.base_prefix, sys.platlibdir, '%d.%d%s' % (*sys.version_info[:2], sys.abiflags), sep='\\n')
 print(*dict.fromkeys([s.get_path('include'), s.get_path('platinclude'), s.get_config_var('INCLUDEPY')]), sep='\\n')";
 
-/// What embed/place.rs is told, in the order in which `ASK` prints it.
-const FACTS: [&str; 3] =
-    ["RADDLE_PYTHON_EXECUTABLE", "RADDLE_PYTHON_PREFIX", "RADDLE_PYTHON_LIBRARY_FOLDER"];
+/// What embed/ is told, in the order in which `ASK` prints it.
+const FACTS: [&str; 4] = [
+    "RADDLE_PYTHON_EXECUTABLE",
+    "RADDLE_PYTHON_PREFIX",
+    "RADDLE_PYTHON_LIBRARY_FOLDER",
+    "RADDLE_PYTHON_ABI",
+];
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();

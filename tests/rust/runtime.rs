@@ -1,18 +1,430 @@
 //! Starting, adopting and stopping Python. Each test is a process of its own.
 
-use pyo3::types::PyAnyMethods;
-use raddle::{Options, Runtime};
-use raddle_tests::in_child;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pyo3::Python;
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
+use raddle::{Closed, Options, Runtime, Status, StopError, enter};
+use raddle_tests::{Child, in_child};
+
+fn start(options: &Options) -> Runtime {
+    Runtime::start(options).unwrap()
+}
+
+/// Runs statements and gives what they leave in `r`, as text.
+fn run(code: &str) -> String {
+    let code = std::ffi::CString::new(code).unwrap();
+    enter(|py| {
+        let names = PyDict::new(py);
+        if let Err(error) = py.run(&code, Some(&names), None) {
+            error.display(py);
+            panic!("{error}");
+        }
+        names.get_item("r").unwrap().map_or_else(String::new, |value| value.to_string())
+    })
+    .unwrap()
+}
+
+fn busy(result: Result<(), StopError>) -> Vec<String> {
+    match result {
+        Err(StopError::Busy(remaining)) => remaining.into_iter().map(|who| who.name).collect(),
+        other => panic!("not busy: {other:?}"),
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).unwrap()
+}
+
+/// An empty folder of this test's own.
+fn scratch(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("raddle-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
 
 #[test]
 fn python_starts_and_stops() {
     in_child("python_starts_and_stops", || {
-        let runtime = Runtime::start(&Options::new()).unwrap();
+        assert_eq!(enter(|_| ()), Err(Closed::NotStarted));
+        let runtime = start(&Options::new());
         assert!(runtime.is_open());
-        let six = raddle::enter(|py| py.eval(c"2 * 3", None, None)?.extract::<u32>());
-        assert_eq!(six.unwrap().unwrap(), 6);
+        assert_eq!(run("r = 2 * 3"), "6");
+        assert_eq!(spawn("native", || run("r = 2 * 4")).join().unwrap(), "8");
         runtime.stop(None).unwrap();
         assert!(!runtime.is_open());
-        assert_eq!(raddle::enter(|_| ()), Err(raddle::Closed::Stopped));
+        assert_eq!(enter(|_| ()), Err(Closed::Stopped));
+        runtime.stop(None).unwrap();
     });
+}
+
+#[test]
+fn a_second_start_is_refused() {
+    in_child("a_second_start_is_refused", || {
+        let runtime = start(&Options::new());
+        let error = Runtime::start(&Options::new()).unwrap_err();
+        assert_eq!(error.status(), Status::AlreadyStarted);
+        runtime.stop(None).unwrap();
+    });
+}
+
+#[test]
+fn python_is_isolated_and_speaks_utf_8() {
+    let child = Child::new("python_is_isolated_and_speaks_utf_8")
+        .env("PYTHONPATH", "/nowhere")
+        .env("PYTHONHOME", "/nowhere")
+        .env("PYTHONUTF8", "0")
+        .env("PYTHONOPTIMIZE", "2")
+        .env("LC_ALL", "C");
+    let seen = child.run(|| {
+        let runtime = start(&Options::new());
+        assert_eq!(run("import sys; r = sys.flags.isolated, sys.flags.utf8_mode"), "(1, 1)");
+        assert_eq!(run("import sys; r = sys.flags.optimize, sys.flags.no_user_site"), "(0, 1)");
+        assert_eq!(run("import sys; r = sys.getfilesystemencoding()"), "utf-8");
+        assert_eq!(run("import sys; r = '/nowhere' in sys.path or '' in sys.path"), "False");
+        assert_eq!(run("import os, sys; r = os.getcwd() in sys.path"), "False");
+        assert_eq!(run("import site; r = site.ENABLE_USER_SITE"), "False");
+        assert_eq!(
+            run("import subprocess, signal; r = signal.getsignal(2) is signal.SIG_DFL"),
+            "True"
+        );
+        runtime.stop(None).unwrap();
+    });
+    seen.inspect(raddle_tests::child::Seen::assert_success);
+}
+
+#[test]
+fn options_reach_python() {
+    in_child("options_reach_python", || {
+        let folder = scratch("options");
+        let (first, last) = (folder.join("first"), folder.join("last"));
+        for folder in [&first, &last] {
+            fs::create_dir(folder).unwrap();
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            fs::write(folder.join("json.py"), format!("here = '{name}'")).unwrap();
+            fs::write(folder.join(format!("only_{name}.py")), "here = True").unwrap();
+        }
+        let options = Options::new()
+            .argv(["host", "--größe", "3"])
+            .search_path(&first)
+            .plugin_folder(&last)
+            .signal_handlers(true)
+            .latency(Duration::from_micros(500));
+        let runtime = start(&options);
+        assert_eq!(run("import sys; r = sys.argv"), "['host', '--größe', '3']");
+        assert_eq!(run("import json; r = json.here"), "first");
+        assert_eq!(run("import only_last; r = only_last.here"), "True");
+        assert_eq!(run("import sys; r = sys.path[-1]"), text(&last));
+        assert_eq!(run("import sys; r = sys.getswitchinterval()"), "0.0005");
+        let handler = "import signal; r = signal.getsignal(2) is signal.default_int_handler";
+        assert_eq!(run(handler), "True");
+        runtime.set_latency(Duration::from_millis(2)).unwrap();
+        assert_eq!(run("import sys; r = sys.getswitchinterval()"), "0.002");
+        let error = runtime.set_latency(Duration::from_secs(2)).unwrap_err();
+        assert_eq!(error.status(), Status::Invalid);
+        runtime.stop(None).unwrap();
+        let error = runtime.set_latency(Duration::from_millis(2)).unwrap_err();
+        assert_eq!(error.status(), Status::Closed);
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn a_bad_place_is_one_line_and_the_next_start_works() {
+    let child = Child::new("a_bad_place_is_one_line_and_the_next_start_works");
+    let seen = child.run(|| {
+        let other = scratch("other-home");
+        fs::create_dir_all(other.join("lib/python3.4")).unwrap();
+        let bad = [
+            (Options::new().home("/nowhere"), Status::Start, "no such folder"),
+            (Options::new().home(&other), Status::Start, "found python3.4"),
+            (Options::new().venv("/nowhere"), Status::Start, "no pyvenv.cfg"),
+            (Options::new().plugin_folder("/nowhere"), Status::Start, "does not exist"),
+            (Options::new().argv(["a\0b"]), Status::Invalid, "NUL"),
+            (Options::new().latency(Duration::ZERO), Status::Invalid, "microsecond"),
+        ];
+        for (options, status, words) in bad {
+            let error = Runtime::start(&options).unwrap_err();
+            assert_eq!(error.status(), status, "{error}");
+            assert!(error.message().contains(words), "{error}");
+            assert!(!error.message().contains('\n'), "{error}");
+        }
+        start(&Options::new()).stop(None).unwrap();
+        fs::remove_dir_all(other).unwrap();
+    });
+    if let Some(seen) = seen {
+        seen.assert_success();
+        assert_eq!(seen.stderr, "", "CPython complained too");
+    }
+}
+
+#[test]
+fn a_virtual_environment_is_taken_over() {
+    in_child("a_virtual_environment_is_taken_over", || {
+        let folder = scratch("venv");
+        let runtime = start(&Options::new());
+        let make = format!("import venv; venv.create({:?}, symlinks=True)", text(&folder));
+        run(&make);
+        runtime.stop(None).unwrap();
+        let site = folder.join("lib").join(format!("python{}", library())).join("site-packages");
+        fs::write(site.join("only_here.py"), "here = True").unwrap();
+        fs::write(site.join("more.pth"), "/tmp\n").unwrap();
+        let runtime = start(&Options::new().venv(&folder));
+        assert_eq!(run("import only_here; r = only_here.here"), "True");
+        assert_eq!(run("import sys; r = sys.prefix"), text(&folder));
+        assert_eq!(run("import sys; r = sys.prefix != sys.base_prefix"), "True");
+        assert_eq!(run("import sys; r = '/tmp' in sys.path"), "True");
+        let child = "import subprocess, sys; r = subprocess.run([sys.executable, '-c', \
+                     'import only_here'], check=True).returncode";
+        assert_eq!(run(child), "0");
+        runtime.stop(None).unwrap();
+        fs::write(folder.join("pyvenv.cfg"), "home = /usr/bin\nversion = 3.4.1\n").unwrap();
+        let error = Runtime::start(&Options::new().venv(&folder)).unwrap_err();
+        assert_eq!(error.status(), Status::Version);
+        assert!(error.message().contains("3.4.1"), "{error}");
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+/// "3.11" or "3.13t".
+fn library() -> &'static str {
+    raddle::python_abi().trim_end_matches('d')
+}
+
+#[test]
+fn the_executable_is_a_python_and_never_the_host() {
+    in_child("the_executable_is_a_python_and_never_the_host", || {
+        let host = std::env::current_exe().unwrap();
+        let runtime = start(&Options::new().program_name(text(&host)));
+        let ask = "import subprocess, sys; r = subprocess.run([sys.executable, '-c', \
+                   'import sys; print(\"%d.%d\" % sys.version_info[:2] + sys.abiflags)'], \
+                   check=True, stdout=subprocess.PIPE, text=True).stdout.strip()";
+        assert_eq!(run(ask), raddle::python_abi());
+        runtime.stop(None).unwrap();
+    });
+}
+
+#[test]
+fn multiprocessing_spawns_a_python() {
+    in_child("multiprocessing_spawns_a_python", || {
+        let folder = scratch("spawn");
+        let task = "import os, sys\ndef task(n):\n    return n * n, os.getppid(), sys.executable\n";
+        fs::write(folder.join("spawned_task.py"), task).unwrap();
+        let runtime = start(&Options::new().plugin_folder(&folder));
+        let pool = "
+import multiprocessing, os, sys, spawned_task
+context = multiprocessing.get_context('spawn')
+with context.Pool(2) as pool:
+    r = pool.map(spawned_task.task, range(5))
+assert all(item[2] == sys.executable for item in r), r
+r = [item[0] for item in r]";
+        assert_eq!(run(pool), "[0, 1, 4, 9, 16]");
+        runtime.stop(Some(Duration::from_secs(20))).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn the_package_is_carried_and_wins() {
+    in_child("the_package_is_carried_and_wins", || {
+        let folder = scratch("carried");
+        fs::write(folder.join("raddle.py"), "raise ImportError('the wrong one')").unwrap();
+        fs::write(folder.join("_raddle.py"), "raise ImportError('the wrong one')").unwrap();
+        let runtime = start(&Options::new().search_path(&folder));
+        assert_eq!(run("import raddle; r = raddle.__version__"), env!("CARGO_PKG_VERSION"));
+        assert_eq!(run("import raddle; r = raddle.python_abi"), raddle::python_abi());
+        assert_eq!(run("import raddle; r = raddle.ENABLE_EXPERIMENTAL"), "False");
+        assert_eq!(run("import raddle; r = raddle.gate_stats()['entries'] > 0"), "True");
+        assert_eq!(run("import raddle.weave; r = raddle.weave.__name__"), "raddle.weave");
+        let traceback = "
+import traceback, raddle.weave
+try:
+    raddle.weave.register_native_destructor(1, 2)
+except RuntimeError:
+    r = traceback.format_exc()";
+        assert!(run(traceback).contains("return _admit(\"register_native_destructor\")"));
+        assert_eq!(
+            run("import raddle\ntry:\n    import raddle.nothing\nexcept ImportError: r = 1"),
+            "1"
+        );
+        runtime.stop(None).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
+#[test]
+fn ft_utils_is_answered_for_on_request() {
+    in_child("ft_utils_is_answered_for_on_request", || {
+        let runtime = start(&Options::new());
+        let ask =
+            "try:\n    import ft_utils.weave\n    r = 'there'\nexcept ImportError: r = 'absent'";
+        assert_eq!(run(ask), "absent");
+        runtime.stop(None).unwrap();
+        let runtime = start(&Options::new().answer_ft_utils(true));
+        assert_eq!(run(ask), "there");
+        runtime.stop(None).unwrap();
+    });
+}
+
+#[test]
+fn a_stop_waits_for_those_inside_and_names_them() {
+    in_child("a_stop_waits_for_those_inside_and_names_them", || {
+        let runtime = start(&Options::new().timing(true));
+        let (inside, is_inside) = mpsc::channel();
+        let (leave, may_leave) = mpsc::channel::<()>();
+        let worker = spawn("worker-7", move || {
+            enter(|_| {
+                inside.send(()).unwrap();
+                raddle::release(move || may_leave.recv().unwrap());
+            })
+        });
+        is_inside.recv().unwrap();
+        let begun = Instant::now();
+        let names = busy(runtime.stop(Some(Duration::from_millis(100))));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(names.len() == 1 && names[0].contains("worker-7"), "{names:?}");
+        assert_eq!(enter(|_| ()), Err(Closed::Stopping));
+        assert!(!runtime.is_open());
+        leave.send(()).unwrap();
+        runtime.stop(None).unwrap();
+        worker.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_stop_waits_for_python_threads_and_names_them() {
+    in_child("a_stop_waits_for_python_threads_and_names_them", || {
+        let runtime = start(&Options::new());
+        run("
+import threading, builtins
+builtins.go = threading.Event()
+threading.Thread(target=builtins.go.wait, name='ticker').start()
+threading.Thread(target=threading.Event().wait, name='daemon', daemon=True).start()");
+        let names = busy(runtime.stop(Some(Duration::from_millis(100))));
+        assert_eq!(names, ["ticker"]);
+        let go = spawn("go", || {
+            // The gate is closed: by means of Python's own, as a library of the host might.
+            // SAFETY: Python runs, since the stop waits for the thread that this wakes.
+            let state = unsafe { pyo3::ffi::PyGILState_Ensure() };
+            // SAFETY: attached a line ago.
+            let py = unsafe { Python::assume_attached() };
+            py.run(c"import builtins; builtins.go.set()", None, None).unwrap();
+            // SAFETY: what was ensured above.
+            unsafe { pyo3::ffi::PyGILState_Release(state) };
+        });
+        runtime.stop(None).unwrap();
+        go.join().unwrap();
+    });
+}
+
+#[test]
+fn idle_executors_are_told_to_end() {
+    in_child("idle_executors_are_told_to_end", || {
+        let runtime = start(&Options::new());
+        run("
+import concurrent.futures, builtins
+builtins.pool = concurrent.futures.ThreadPoolExecutor(3)
+r = list(builtins.pool.map(abs, range(3)))");
+        runtime.stop(Some(Duration::from_secs(20))).unwrap();
+    });
+}
+
+#[test]
+fn a_stop_keeps_its_deadline_while_somebody_hogs_python() {
+    in_child("a_stop_keeps_its_deadline_while_somebody_hogs_python", || {
+        let runtime = start(&Options::new());
+        // PyDLL calls with Python held.
+        run("
+import ctypes, threading
+began = threading.Event()
+def hog():
+    began.set()
+    ctypes.PyDLL(None).usleep(2_000_000)
+threading.Thread(target=hog, name='hog', daemon=True).start()
+began.wait()");
+        let begun = Instant::now();
+        let first = runtime.stop(Some(Duration::from_millis(100)));
+        let took = begun.elapsed();
+        if cfg!(Py_GIL_DISABLED) || first.is_ok() {
+            return; // Nobody waits for a hog there; or it had not begun.
+        }
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(busy(first).len(), 1);
+        runtime.stop(None).unwrap();
+    });
+}
+
+#[test]
+fn a_stop_on_the_wrong_thread_or_inside_is_refused() {
+    in_child("a_stop_on_the_wrong_thread_or_inside_is_refused", || {
+        let runtime = start(&Options::new());
+        let theirs = runtime.clone();
+        let elsewhere = spawn("elsewhere", move || theirs.stop(None).unwrap_err().status());
+        assert_eq!(elsewhere.join().unwrap(), Status::WrongThread);
+        let inside = enter(|_| runtime.stop(None).unwrap_err().status());
+        assert_eq!(inside.unwrap(), Status::WrongOrder);
+        let given_up = enter(|_| raddle::release(|| runtime.stop(None).unwrap_err().status()));
+        assert_eq!(given_up.unwrap(), Status::WrongOrder);
+        assert!(runtime.is_open());
+        runtime.stop(None).unwrap();
+    });
+}
+
+#[test]
+fn an_abandoned_python_lets_nobody_in_and_never_starts_again() {
+    in_child("an_abandoned_python_lets_nobody_in_and_never_starts_again", || {
+        let runtime = start(&Options::new());
+        run("import atexit; atexit.register(lambda: __import__('os')._exit(7))");
+        runtime.abandon();
+        assert_eq!(enter(|_| ()), Err(Closed::Abandoned));
+        assert_eq!(runtime.stop(None).unwrap_err().status(), Status::Closed);
+        assert_eq!(Runtime::start(&Options::new()).unwrap_err().status(), Status::Busy);
+    });
+}
+
+#[test]
+fn exit_handlers_may_enter() {
+    let seen = Child::new("exit_handlers_may_enter").run(|| {
+        let runtime = start(&Options::new());
+        enter(|py| {
+            let nested = pyo3::types::PyCFunction::new_closure(py, None, None, |_, _| {
+                println!("nested: {:?}", enter(|_| 7));
+            });
+            let atexit = py.import("atexit").unwrap();
+            atexit.call_method1("register", (nested.unwrap(),)).unwrap();
+        })
+        .unwrap();
+        runtime.stop(None).unwrap();
+    });
+    if let Some(seen) = seen {
+        seen.assert_success();
+        assert!(seen.stdout.contains("nested: Ok(7)"), "{}", seen.story());
+    }
+}
+
+#[test]
+fn two_hundred_starts_in_one_process() {
+    let seen = Child::new("two_hundred_starts_in_one_process").timeout(Duration::from_secs(240));
+    let seen = seen.run(|| {
+        for round in 1..=200 {
+            let runtime = start(&Options::new());
+            assert_eq!(runtime.generation(), round);
+            assert_eq!(run("r = sum(range(10))"), "45");
+            let worker = spawn("worker", || run("import _raddle; r = [1, 2]"));
+            assert_eq!(worker.join().unwrap(), "[1, 2]");
+            runtime.stop(None).unwrap();
+        }
+    });
+    seen.inspect(raddle_tests::child::Seen::assert_success);
 }

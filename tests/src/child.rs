@@ -3,6 +3,7 @@
 //! The child is this test binary once more, asked for the same test alone, with a variable set that
 //! says so. In it the body runs; in the parent the child is waited for, with a deadline, and killed
 //! when that passes.
+#![forbid(unsafe_code)]
 
 use std::env;
 use std::ffi::OsString;

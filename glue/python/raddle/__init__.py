@@ -1,4 +1,14 @@
-"""Native threads and Python, kept apart: the Python side of raddle."""
+"""Native threads and Python, kept apart: the Python side of raddle.
+
+In a host that started Python with raddle this package is carried by the library.
+"""
+
+from __future__ import annotations
+
+from _raddle import __version__, gate_stats, python_abi
+from _raddle import _C_API as _C_API
+
+__all__ = ["ENABLE_EXPERIMENTAL", "__version__", "gate_stats", "python_abi"]
 
 #: Whether :mod:`raddle.weave` may be used. What it offers may still change.
 ENABLE_EXPERIMENTAL: bool = False

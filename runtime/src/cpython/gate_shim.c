@@ -75,16 +75,6 @@ raddle_py_reap (PyThreadState *state)
   PyThreadState_Delete (state);
 }
 
-int
-raddle_py_is_finalizing (void)
-{
-#if PY_VERSION_HEX >= 0x030d0000
-  return Py_IsFinalizing ();
-#else
-  return _Py_IsFinalizing ();
-#endif
-}
-
 /* The Python these files were compiled against. */
 unsigned long
 raddle_py_built_version (void)

@@ -12,7 +12,6 @@ void *raddle_gate_slot_here (void);
 int raddle_py_detach (PyThreadState *state);
 void raddle_py_orphan (PyThreadState *state);
 void raddle_py_reap (PyThreadState *state);
-int raddle_py_is_finalizing (void);
 unsigned long raddle_py_built_version (void);
 int raddle_py_built_debug (void);
 int raddle_py_built_free_threaded (void);

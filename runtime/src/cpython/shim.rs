@@ -17,7 +17,6 @@ unsafe extern "C" {
     pub(super) fn raddle_py_detach(state: *mut PyThreadState) -> c_int;
     pub(super) fn raddle_py_orphan(state: *mut PyThreadState);
     pub(super) fn raddle_py_reap(state: *mut PyThreadState);
-    pub(super) fn raddle_py_is_finalizing() -> c_int;
     pub(super) fn raddle_py_find_gilstate_slot(mine: *mut PyThreadState);
     pub(super) fn raddle_py_forget_gilstate(stale: *mut PyThreadState);
 }

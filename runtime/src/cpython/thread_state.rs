@@ -105,8 +105,10 @@ pub(crate) unsafe fn reap(state: *mut PyThreadState) {
     unsafe { shim::raddle_py_reap(state) };
 }
 
-/// Whether Python is being finalized, or was.
-pub(crate) fn is_finalizing() -> bool {
+/// Whether the state that is current on this thread is of the main interpreter.
+pub(crate) fn is_main_interpreter(_held: pyo3::Python<'_>) -> bool {
+    // SAFETY: Python is held.
+    let here = unsafe { pyo3_ffi::PyInterpreterState_Get() };
     // SAFETY: reads one variable of libpython.
-    unsafe { shim::raddle_py_is_finalizing() != 0 }
+    here == unsafe { pyo3_ffi::PyInterpreterState_Main() }
 }

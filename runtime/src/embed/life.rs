@@ -1,19 +1,24 @@
 //! How far this process's Python is, as raddle knows: one record behind one lock.
 //!
-//! | phase      | since                | may start | may adopt | who moves it on                   |
-//! |------------|----------------------|-----------|-----------|-----------------------------------|
-//! | Idle       | birth, or a stop     | yes       | yes       | start, adopt                      |
-//! | Starting   | start, adopt         | no        | no        | the same call                     |
-//! | Running    | the gate was opened  | no        | the same  | stop, abandon, Python's own end   |
-//! | Finalizing | nobody was inside    | no        | no        | the same stop                     |
-//! | Abandoned  | abandon              | no        | no        | nobody                            |
-//! | Broken     | CPython's init failed| no        | no        | nobody                            |
+//! | phase      | since                 | may start | may adopt | who moves it on                 |
+//! |------------|-----------------------|-----------|-----------|---------------------------------|
+//! | Idle       | birth, or a stop      | yes       | yes       | start, adopt                    |
+//! | Starting   | start, adopt          | no        | no        | the same call                   |
+//! | Running    | the gate was opened   | no        | the same  | stop, abandon, Python's own end |
+//! | Finalizing | nobody was inside     | no        | no        | the same stop                   |
+//! | Abandoned  | abandon               | no        | no        | nobody                          |
+//! | Broken     | CPython's start failed| no        | no        | nobody                          |
 
+use core::cell::RefCell;
+use core::ffi::c_int;
+use std::sync::Once;
 use std::thread::{self, ThreadId};
 
-use pyo3_ffi::PyThreadState;
+use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
+use crate::cpython;
 use crate::error::{Error, Status};
+use crate::gate::control;
 use crate::primitive::{Mutex, MutexGuard, lock};
 
 /// How far this process's Python is.
@@ -32,13 +37,15 @@ pub(super) enum Life {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
     pub(super) generation: u64,
-    /// Python's main thread.
+    pub(super) interpreter: *mut PyInterpreterState,
+    /// Python's main thread, or the one that adopted it.
     pub(super) thread: ThreadId,
     /// The main thread's state, given up; null if Python was adopted.
     pub(super) main: *mut PyThreadState,
 }
 
-// SAFETY: the state is only used on the thread whose id is beside it.
+// SAFETY: the state is only used on the thread whose id is beside it, and an interpreter belongs to
+// no thread.
 unsafe impl Send for Running {}
 
 impl Running {
@@ -81,14 +88,64 @@ impl Life {
             )),
             Self::Broken(line) => Err(Error::new(
                 Status::Start,
-                format!(
-                    "Python failed to start before and cannot try again in this process: {line}"
-                ),
+                format!("Python failed to start before, and cannot try again: {line}"),
             )),
             _ => Err(Error::new(
                 Status::AlreadyStarted,
                 "Python is started already in this process: stop its runtime first",
             )),
+        }
+    }
+}
+
+/// Has [`python_ended`] called at the very end of the Python that runs.
+pub(super) fn watch_the_end() {
+    // SAFETY: a function that may run at any time. It fails if 32 are registered already; then the
+    // end is known by the exit hook and by `stop`.
+    let _full: c_int = unsafe { pyo3_ffi::Py_AtExit(Some(python_ended)) };
+}
+
+/// Python has ended, whoever ended it.
+extern "C" fn python_ended() {
+    control::end();
+    let mut life = life();
+    if matches!(*life, Life::Running(_)) {
+        // Not by a stop of ours, which would have moved it to Finalizing.
+        *life = Life::Idle;
+    }
+}
+
+thread_local! {
+    /// The record's lock, from before a fork to after it, on the thread that forks.
+    static HELD: RefCell<Option<MutexGuard<'static, Life>>> = const { RefCell::new(None) };
+}
+
+/// Keeps forks from copying a record that another thread is changing. After the gate's own watch,
+/// so that a fork takes this lock first, as `abandon` does.
+pub(super) fn watch_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: functions that may run at any fork, for as long as the process lives.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+    });
+}
+
+extern "C" fn before_fork() {
+    let guard = life();
+    // A thread whose thread-locals are gone forks without the lock: nothing better is left.
+    let _kept = HELD.try_with(|held| held.borrow_mut().replace(guard));
+}
+
+extern "C" fn after_fork() {
+    let _released = HELD.try_with(|held| held.borrow_mut().take());
+}
+
+/// In a child of `os.fork`: the thread that forked is Python's main thread now, and holds it.
+pub(super) fn after_fork_in_child() {
+    if let Life::Running(running) = &mut *life() {
+        running.thread = thread::current().id();
+        if !running.is_adopted() {
+            running.main = cpython::current();
         }
     }
 }

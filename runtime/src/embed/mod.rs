@@ -10,17 +10,22 @@
 //!
 //! There is one Python per process, so a [`Runtime`] is a name for one start of it.
 
+mod boot;
 mod library;
 mod life;
+mod module;
+mod object;
 mod options;
+mod package;
 mod place;
 mod start;
 mod stop;
+mod threads;
 mod version;
 
 use std::time::Duration;
 
-pub use self::{options::Options, stop::StopError, version::python_abi};
+pub use self::{module::PyInit__raddle, options::Options, stop::StopError, version::python_abi};
 use crate::error::Error;
 use crate::gate::control;
 

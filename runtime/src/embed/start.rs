@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::life::{Life, Running, life};
+use pyo3::Python;
+
+use super::life::{Life, Running, life, watch_forks};
+use super::object::{self, Object, Raised};
 use super::options::Options;
 use super::place::{self, Place};
-use super::{library, version};
+use super::{boot, library, module, version};
 use crate::cpython::{self, Start};
 use crate::error::{Closed, Error, Status};
+use crate::gate::Entry;
 use crate::gate::control::{self, Manner};
 
 /// Starts Python. Returns the generation.
@@ -59,16 +63,42 @@ fn start_idle(options: &Options) -> Result<Running, Failure> {
     let place = place::find(options, libpython.as_deref())?;
     let how = in_c(options, &place)?;
     promote(libpython);
+    module::offer();
     // SAFETY: not initialized, as was just asked, and `Life::Starting` keeps other starts away.
     unsafe { how.run() }.map_err(Failure::Inside)?;
-    // SAFETY: attached to the main interpreter since the start.
-    let interpreter = unsafe { pyo3_ffi::PyInterpreterState_Get() };
+    // SAFETY: attached by the start.
+    let py = unsafe { Python::assume_attached() };
+    if let Err(error) = set_up(py, options, &place) {
+        // SAFETY: attached, on Python's main thread. What its streams held is of no use any more.
+        unsafe { pyo3_ffi::Py_FinalizeEx() };
+        return Err(error.into());
+    }
     let manner = Manner { timing: options.timing, reap_here: options.reap_on_exit };
-    // SAFETY: a stop closes the gate and waits before it finalizes.
-    let generation = unsafe { control::open(interpreter, manner) };
+    let mut running = open(manner);
     // SAFETY: attached.
-    let main = unsafe { pyo3_ffi::PyEval_SaveThread() };
-    Ok(Running { generation, thread: thread::current().id(), main })
+    running.main = unsafe { pyo3_ffi::PyEval_SaveThread() };
+    Ok(running)
+}
+
+/// Checks what only a running Python tells, and makes it ours.
+fn set_up(py: Python<'_>, options: &Options, place: &Place) -> Result<(), Error> {
+    let flags = Object::of_sys(py, c"abiflags").map(|flags| flags.to_text());
+    version::check_flags(&flags.unwrap_or_default())?;
+    boot::begin(py, options, place).map_err(|Raised(line)| {
+        Error::new(Status::Start, format!("Python started, but could not be set up: {line}"))
+    })
+}
+
+/// Opens the gate to the interpreter that this thread holds, its main one.
+fn open(manner: Manner) -> Running {
+    // SAFETY: attached, says the caller.
+    let interpreter = unsafe { pyo3_ffi::PyInterpreterState_Get() };
+    // SAFETY: a stop closes the gate and waits before it finalizes, and so does the exit hook when
+    // somebody else does.
+    let generation = unsafe { control::open(interpreter, manner) };
+    watch_forks();
+    let thread = thread::current().id();
+    Running { generation, interpreter, thread, main: core::ptr::null_mut() }
 }
 
 fn promote(libpython: Option<PathBuf>) {
@@ -126,23 +156,34 @@ pub(super) fn adopt() -> Result<u64, Error> {
 }
 
 fn adopt_idle() -> Result<Running, Error> {
-    promote(library::file_of(version::address_in_python()));
     // SAFETY: `adopt` saw that this thread holds Python.
-    let interpreter = unsafe { pyo3_ffi::PyInterpreterState_Get() };
-    // SAFETY: the exit hook closes the gate and waits before Python is finalized.
-    let generation = unsafe { control::open(interpreter, Manner::default()) };
-    Ok(Running { generation, thread: thread::current().id(), main: core::ptr::null_mut() })
+    let py = unsafe { Python::assume_attached() };
+    if !cpython::is_main_interpreter(py) {
+        let line = "this thread holds a subinterpreter: adopt Python from its main one";
+        return Err(Error::new(Status::WrongThread, line));
+    }
+    let flags = Object::of_sys(py, c"abiflags").map(|flags| flags.to_text());
+    version::check_flags(&flags.unwrap_or_default())?;
+    promote(library::file_of(version::address_in_python()));
+    boot::watch(py).map_err(|Raised(line)| Error::new(Status::AlreadyStarted, line))?;
+    Ok(open(Manner::default()))
 }
 
 /// Sets the switch interval of `generation`.
 pub(super) fn set_latency(generation: u64, latency: Duration) -> Result<(), Error> {
     check_latency(latency)?;
-    let entry = crate::gate::Entry::new()?;
+    let entry = Entry::new()?;
     if control::generation() != generation {
         return Err(Closed::Stopped.into());
     }
-    drop(entry);
-    Ok(())
+    let py = entry.py();
+    let set = || -> object::Result<()> {
+        let function =
+            Object::of_sys(py, c"setswitchinterval").ok_or_else(|| object::raised(py))?;
+        function.call([Object::float(py, latency.as_secs_f64())])?;
+        Ok(())
+    };
+    set().map_err(|Raised(line)| Error::new(Status::Python, line))
 }
 
 fn check_latency(latency: Duration) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 //! Stopping: the gate closes at once, those inside are waited for, and only then Python ends.
 
 use core::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::life::{Life, Running, life, running};
+use super::threads::{self, Watcher};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Remaining, Since, control};
 
@@ -65,6 +66,9 @@ impl From<StopError> for Error {
     }
 }
 
+/// How long a Python that somebody else ends waits for those inside.
+const PATIENCE_AT_EXIT: Duration = Duration::from_secs(10);
+
 /// Stops the runtime of `generation`.
 pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), StopError> {
     let deadline = control::deadline(timeout);
@@ -80,19 +84,95 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
     }
     check(&running)?;
     control::close();
-    if !control::wait(deadline, || true) {
-        return Err(StopError::Busy(control::remaining()));
+    if running.is_adopted() {
+        return leave_adopted(deadline);
     }
-    {
-        let mut life = life();
-        match *life {
-            Life::Abandoned => return Err(Error::from(Closed::Abandoned).into()),
-            _ => *life = Life::Finalizing,
-        }
-    }
+    wait_for_all(&running, deadline)?;
+    claim()?;
     let ended = finalize(&running);
     *life() = Life::Idle;
     Ok(ended?)
+}
+
+/// Waits until nobody is inside and Python would wait for no thread of its own.
+fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), StopError> {
+    if !threads::all_gone(deadline) {
+        return Err(StopError::Busy(vec![Remaining {
+            name: "a thread that holds Python and does not give it up".to_owned(),
+            since: Since::PythonThread,
+        }]));
+    }
+    // SAFETY: only `finalize` frees the interpreter, and it is not reached unless all are gone.
+    let watcher = unsafe { Watcher::start(running.interpreter) }?;
+    let mut nobody = false;
+    while control::wait(deadline, || true) {
+        nobody = watcher.says_nobody(Instant::now(), deadline);
+        if nobody || control::is_past(deadline) {
+            break;
+        }
+    }
+    let mut remaining = control::remaining();
+    if !nobody {
+        remaining.extend(watcher.remaining());
+    }
+    // Whoever comes to nothing here has no time left: the watcher is not waited for.
+    let patience = if nobody { deadline } else { Some(Instant::now()) };
+    if watcher.dismiss(patience) && nobody && remaining.is_empty() {
+        return Ok(());
+    }
+    Err(StopError::Busy(remaining))
+}
+
+/// Takes the right to finalize; an abandon on another thread may have been faster.
+fn claim() -> Result<(), StopError> {
+    let mut life = life();
+    if matches!(*life, Life::Abandoned) {
+        return Err(Error::from(Closed::Abandoned).into());
+    }
+    *life = Life::Finalizing;
+    Ok(())
+}
+
+/// Leaves a Python that somebody else will end.
+fn leave_adopted(deadline: Option<Instant>) -> Result<(), StopError> {
+    let nobody = released(|| control::wait(deadline, || true));
+    if !nobody {
+        return Err(StopError::Busy(control::remaining()));
+    }
+    claim()?;
+    control::end();
+    *life() = Life::Idle;
+    Ok(())
+}
+
+/// Runs `body` with Python given up, if this thread holds it.
+fn released<R>(body: impl FnOnce() -> R) -> R {
+    if !crate::gate::is_held() {
+        return body();
+    }
+    // SAFETY: held, as was just asked.
+    let state = unsafe { pyo3_ffi::PyEval_SaveThread() };
+    let result = body();
+    // SAFETY: this thread's, given up above; Python is ended by nobody else while this thread, which
+    // its owner's end would wait for or is, is here.
+    unsafe { pyo3_ffi::PyEval_RestoreThread(state) };
+    result
+}
+
+/// Python's exit handlers run. If that is somebody else's doing, closes the gate and waits for those
+/// inside, with a bound. Returns the names of those who are still there. Python is held.
+pub(super) fn python_exits() -> Vec<String> {
+    if !matches!(*life(), Life::Running(_)) {
+        return Vec::new();
+    }
+    control::close();
+    let deadline = control::deadline(Some(PATIENCE_AT_EXIT));
+    released(|| control::wait(deadline, || true));
+    let remaining = control::remaining();
+    // SAFETY: Python calls its exit handlers with Python held. Whoever is still inside cannot be
+    // waited for any longer; Python ends or hangs such threads when they next take it.
+    unsafe { control::begin_finalizing() };
+    remaining.into_iter().map(|who| who.name).collect()
 }
 
 fn check(running: &Running) -> Result<(), Error> {

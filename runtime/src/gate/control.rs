@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use pyo3_ffi::PyInterpreterState;
 
+pub(crate) use super::python::take_pending;
 use super::registry::{self, Remaining};
 use super::slot::Slot;
 use super::{GATE, fork, reference};
@@ -90,6 +91,11 @@ pub(crate) fn is_forked() -> bool {
 /// Which start of Python in this process this is; 0 before the first.
 pub(crate) fn generation() -> u64 {
     GATE.admission.word().generation()
+}
+
+/// Whether a deadline has passed.
+pub(crate) fn is_past(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 /// Whether this thread has no entry and no release open.

@@ -7,7 +7,7 @@ use pyo3_ffi::PyObject;
 use crate::error::Closed;
 
 /// Takes the exception that is set, or null. Python is held.
-pub(super) fn take_pending() -> *mut PyObject {
+pub(crate) fn take_pending() -> *mut PyObject {
     // SAFETY: Python is held.
     if unsafe { pyo3_ffi::PyErr_Occurred() }.is_null() {
         return ptr::null_mut();

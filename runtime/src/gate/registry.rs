@@ -143,16 +143,19 @@ pub fn stats() -> Stats {
 
 /// Whether no thread but this one is inside.
 pub(crate) fn nobody_is_inside() -> bool {
-    lock(&GATE.registry).slots.iter().all(|entry| !entry.0.inside.is_set())
+    let here = Slot::here();
+    let registry = lock(&GATE.registry);
+    registry.slots.iter().all(|entry| core::ptr::eq(entry.0, here) || !entry.0.inside.is_set())
 }
 
-/// Who is inside.
+/// Who is inside, but for this thread.
 pub(crate) fn inside() -> Vec<Remaining> {
     let now = monotonic_ns();
     let registry = lock(&GATE.registry);
+    let here = Slot::here();
     let slots = registry.slots.iter().map(|entry| entry.0);
     slots
-        .filter(|slot| slot.inside.is_set())
+        .filter(|slot| slot.inside.is_set() && !core::ptr::eq(*slot, here))
         .map(|slot| {
             let ago = Duration::from_nanos(now.saturating_sub(slot.stamp.load(Ordering::Relaxed)));
             let exact =

@@ -1,0 +1,304 @@
+//! The extension module `_raddle`: built in where raddle started Python, put there where it adopted.
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ptr;
+
+use pyo3::Python;
+use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject};
+
+use super::object::{self, Object, Raised};
+use super::package::CARRIED;
+use super::{boot, stop, version};
+use crate::gate::{fork, stats};
+use crate::{error, weave};
+
+const NAME: &CStr = c"_raddle";
+const CAPSULE: &CStr = c"raddle._C_API";
+const ABI_KEY: &CStr = match CStr::from_bytes_with_nul(
+    concat!("raddle-", env!("CARGO_PKG_VERSION"), "/", env!("RADDLE_PYTHON_ABI"), "\0").as_bytes(),
+) {
+    Ok(key) => key,
+    Err(_) => panic!("the version has a NUL in it"),
+};
+
+/// What the capsule `raddle._C_API` points to: by its address one copy of raddle in the process
+/// knows another, and by its key whether they could work together.
+#[repr(C)]
+#[derive(Debug)]
+struct Api {
+    /// "raddle-0.1.0/3.11": raddle's version, and the Python it was built for.
+    key: *const c_char,
+}
+
+// SAFETY: points to a constant.
+unsafe impl Sync for Api {}
+
+static API: Api = Api { key: ABI_KEY.as_ptr() };
+
+const METHODS: usize = 4 + weave::METHODS.len() + 1;
+
+/// CPython writes an index and a type into the definition; nobody else looks inside.
+#[repr(transparent)]
+struct Definition(UnsafeCell<PyModuleDef>);
+
+// SAFETY: only CPython writes to it, and keeps its own order there.
+unsafe impl Sync for Definition {}
+
+/// Tables that CPython reads and nobody writes.
+#[repr(transparent)]
+struct Table<T>(UnsafeCell<T>);
+
+// SAFETY: never written.
+unsafe impl<T> Sync for Table<T> {}
+
+static METHOD_TABLE: Table<[PyMethodDef; METHODS]> = Table(UnsafeCell::new(methods()));
+static SLOT_TABLE: Table<[PyModuleDef_Slot; SLOTS]> = Table(UnsafeCell::new(slots()));
+static DEFINITION: Definition = Definition(UnsafeCell::new(PyModuleDef {
+    m_base: ffi::PyModuleDef_HEAD_INIT,
+    m_name: NAME.as_ptr(),
+    m_doc: c"The native part of raddle. Its Python face is the package raddle.".as_ptr(),
+    m_size: 0,
+    m_methods: METHOD_TABLE.0.get().cast(),
+    m_slots: SLOT_TABLE.0.get().cast(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+}));
+
+const fn methods() -> [PyMethodDef; METHODS] {
+    let mut table = [PyMethodDef::zeroed(); METHODS];
+    table[0] = method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints.");
+    table[1] = method(c"carried", carried, c"The modules that the library carries.");
+    table[2] = method(
+        c"after_fork_in_child",
+        after_fork_in_child,
+        c"Open the gate in a child of os.fork.",
+    );
+    table[3] = method(c"python_exits", python_exits, c"Close the gate and wait for those inside.");
+    let mut row = 0;
+    while row < weave::METHODS.len() {
+        table[4 + row] = weave::METHODS[row];
+        row += 1;
+    }
+    table
+}
+
+const fn method(name: &CStr, function: ffi::PyCFunction, doc: &CStr) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+const SLOTS: usize = if cfg!(Py_3_13) { 3 } else { 2 };
+
+const fn slots() -> [PyModuleDef_Slot; SLOTS] {
+    const END: PyModuleDef_Slot = PyModuleDef_Slot { slot: 0, value: ptr::null_mut() };
+    let mut table = [END; SLOTS];
+    let exec: unsafe extern "C" fn(*mut PyObject) -> c_int = exec;
+    table[0] = PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: exec as *mut c_void };
+    #[cfg(Py_3_13)]
+    {
+        table[1] = PyModuleDef_Slot { slot: ffi::Py_mod_gil, value: ffi::Py_MOD_GIL_NOT_USED };
+    }
+    table
+}
+
+/// The module's entry point, for CPython's import.
+///
+/// # Safety
+///
+/// Python is held.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PyInit__raddle() -> *mut PyObject {
+    // SAFETY: a definition that lives for ever.
+    unsafe { ffi::PyModuleDef_Init(DEFINITION.0.get()) }
+}
+
+unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    match fill(py, module).and_then(|()| boot::module_was_loaded(py)) {
+        Ok(()) => 0,
+        Err(Raised(line)) => {
+            raise(c"ImportError", &line);
+            -1
+        }
+    }
+}
+
+fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
+    let add = |name: &CStr, value: Object<'_>| {
+        // SAFETY: a module, a name that ends with a NUL, and an object that is alive.
+        let status = unsafe { ffi::PyObject_SetAttrString(module, name.as_ptr(), value.as_ptr()) };
+        object::check(py, status)
+    };
+    add(c"__version__", Object::text(py, env!("CARGO_PKG_VERSION"))?)?;
+    add(c"python_abi", Object::text(py, version::python_abi())?)?;
+    let api = (&raw const API).cast_mut().cast();
+    // SAFETY: a pointer that is not null and a name, both of which live for ever.
+    let capsule = unsafe { ffi::PyCapsule_New(api, CAPSULE.as_ptr(), None) };
+    // SAFETY: as that function returns.
+    add(c"_C_API", unsafe { Object::owned(py, capsule) }?)
+}
+
+/// Offers the module to a Python that is about to start.
+pub(super) fn offer() {
+    // SAFETY: Python does not run: nobody changes the table, which ends with a nameless entry.
+    let mut entry = unsafe { ffi::PyImport_Inittab };
+    // SAFETY: as above.
+    while let Some(offered) = unsafe { entry.as_ref() }.filter(|entry| !entry.name.is_null()) {
+        // SAFETY: a name that ends with a NUL.
+        if unsafe { CStr::from_ptr(offered.name) } == NAME {
+            return;
+        }
+        // SAFETY: not the last entry.
+        entry = unsafe { entry.add(1) };
+    }
+    // SAFETY: Python does not run; the name lives for ever. It fails for want of memory alone, and
+    // then the import at start says so.
+    unsafe { ffi::PyImport_AppendInittab(NAME.as_ptr(), Some(PyInit__raddle)) };
+}
+
+/// Finds the module, or puts it there; refuses if it is another copy's.
+pub(super) fn find_or_make(py: Python<'_>) -> object::Result<()> {
+    let module = match Object::imported(py, NAME) {
+        Some(module) => module,
+        None if is_built_in(py) => Object::import(py, NAME)?,
+        None => make(py)?,
+    };
+    let capsule = module.attribute(c"_C_API")?;
+    // SAFETY: alive; anything but a capsule of that name is refused with an exception.
+    let api = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), CAPSULE.as_ptr()) };
+    object::check(py, if api.is_null() { -1 } else { 0 })?;
+    if ptr::eq(api, (&raw const API).cast()) {
+        return Ok(());
+    }
+    // SAFETY: every copy's capsule points to a record that begins with its key.
+    let key = unsafe { (*api.cast::<Api>()).key };
+    // SAFETY: a text that ends with a NUL, in a library that is never unloaded.
+    let other = unsafe { CStr::from_ptr(key) };
+    let file = super::library::file_of(api);
+    Err(Raised(format!(
+        "another copy of raddle ({}, in {}) serves this Python, and a process can have one only: \
+         link both with the shared libraddle",
+        other.to_string_lossy(),
+        file.map_or_else(|| "an unknown file".to_owned(), |file| file.display().to_string())
+    )))
+}
+
+fn is_built_in(py: Python<'_>) -> bool {
+    let names = Object::of_sys(py, c"builtin_module_names");
+    // SAFETY: a name that ends with a NUL.
+    let name = unsafe { ffi::PyUnicode_FromString(NAME.as_ptr()) };
+    // SAFETY: as that function returns.
+    let (Some(names), Ok(name)) = (names, unsafe { Object::owned(py, name) }) else { return false };
+    // SAFETY: a tuple and a str.
+    unsafe { ffi::PySequence_Contains(names.as_ptr(), name.as_ptr()) == 1 }
+}
+
+/// Makes the module in a Python that knew nothing of it when it started.
+fn make(py: Python<'_>) -> object::Result<Object<'_>> {
+    let machinery = Object::import(py, c"importlib.machinery")?;
+    let name = || Object::text(py, "_raddle");
+    let loader = machinery.attribute(c"BuiltinImporter");
+    let spec = machinery.attribute(c"ModuleSpec")?.call([name(), loader])?;
+    let version = ffi::PYTHON_API_VERSION;
+    // SAFETY: a definition that lives for ever, and a spec.
+    let module =
+        unsafe { ffi::PyModule_FromDefAndSpec2(DEFINITION.0.get(), spec.as_ptr(), version) };
+    // SAFETY: as that function returns.
+    let module = unsafe { Object::owned(py, module) }?;
+    let modules = Object::of_sys(py, c"modules").ok_or_else(|| object::raised(py))?;
+    // SAFETY: three objects that are alive.
+    let status =
+        unsafe { ffi::PyObject_SetItem(modules.as_ptr(), name()?.as_ptr(), module.as_ptr()) };
+    object::check(py, status)?;
+    // SAFETY: the module of this definition.
+    let status = unsafe { ffi::PyModule_ExecDef(module.as_ptr(), DEFINITION.0.get()) };
+    object::check(py, status)?;
+    Ok(module)
+}
+
+/// Sets an exception of a built-in kind.
+fn raise(kind: &CStr, line: &str) {
+    let line = std::ffi::CString::new(line.replace('\0', " ")).unwrap_or_default();
+    // SAFETY: Python is held, in every caller.
+    let builtins = unsafe { ffi::PyEval_GetBuiltins() };
+    // SAFETY: a dict, lent; lends the exception's type.
+    let kind = unsafe { ffi::PyDict_GetItemString(builtins, kind.as_ptr()) };
+    if !kind.is_null() {
+        // SAFETY: an exception's type, and a text that ends with a NUL.
+        unsafe { ffi::PyErr_SetString(kind, line.as_ptr()) };
+    }
+}
+
+/// Hands a result to CPython.
+fn answer(result: object::Result<Object<'_>>) -> *mut PyObject {
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(Raised(line)) => {
+            raise(c"RuntimeError", &line);
+            ptr::null_mut()
+        }
+    }
+}
+
+fn none(py: Python<'_>) -> object::Result<Object<'_>> {
+    // SAFETY: Python is held.
+    let none = unsafe { ffi::Py_None() };
+    // SAFETY: alive as long as Python.
+    unsafe { Object::borrowed(py, none) }.ok_or_else(|| object::raised(py))
+}
+
+unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    let stats = stats();
+    let figures = [
+        ("entries", stats.entries),
+        ("nested", stats.nested),
+        ("threads", stats.threads),
+        ("live_threads", stats.live_threads),
+        ("waits", stats.waits),
+        ("wait_ns", stats.wait_ns),
+        ("reaped", stats.reaped),
+        ("decrefs", stats.decrefs),
+        ("leaked", stats.leaked),
+    ];
+    answer(Object::dict(py, figures.map(|(name, figure)| (name, Object::integer(py, figure)))))
+}
+
+unsafe extern "C" fn carried(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    let modules = CARRIED.iter().map(|(name, package, source)| {
+        (*name, Object::tuple(py, [Object::truth(py, *package), Object::text(py, source)]))
+    });
+    answer(Object::dict(py, modules))
+}
+
+unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    fork::after_in_child();
+    super::life::after_fork_in_child();
+    answer(none(py))
+}
+
+unsafe extern "C" fn python_exits(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    let names = stop::python_exits();
+    answer(Object::list(py, names.iter().map(|name| Object::text(py, name))))
+}
+
+/// The kind and line of an error of ours, for those who can only raise.
+impl From<error::Error> for Raised {
+    fn from(error: error::Error) -> Self {
+        Self(error.message().to_owned())
+    }
+}

@@ -1,0 +1,19 @@
+//! The pure-Python part of raddle, carried inside the library.
+//!
+//! `_boot.py` serves it by a finder that comes first on `sys.meta_path`, so a host needs no package
+//! installed, and gets the one that belongs to its library whatever else is on `sys.path`.
+#![forbid(unsafe_code)]
+
+/// A module: its name, whether it is a package, its source.
+pub(super) type Carried = (&'static str, bool, &'static str);
+
+/// Ties an interpreter to raddle; run at start.
+pub(super) const BOOT: Carried =
+    ("raddle._boot", false, include_str!("../../../glue/python/raddle/_boot.py"));
+
+/// Everything that `import raddle` may ask for.
+pub(super) const CARRIED: [Carried; 3] = [
+    ("raddle", true, include_str!("../../../glue/python/raddle/__init__.py")),
+    ("raddle._ft_utils", false, include_str!("../../../glue/python/raddle/_ft_utils.py")),
+    ("raddle.weave", false, include_str!("../../../glue/python/raddle/weave.py")),
+];
