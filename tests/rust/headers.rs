@@ -24,10 +24,9 @@ fn generated(kind: cbindgen::ItemType, prefix: Option<&str>) -> String {
     };
     config.export.item_types = vec![kind];
     config.export.prefix = prefix.map(str::to_owned);
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    for entry in fs::read_dir(root().join("glue/capi/src")).expect("glue/capi/src can be read") {
-        builder = builder.with_src(entry.expect("glue/capi/src can be read").path());
-    }
+    // cbindgen follows the modules.
+    let builder = cbindgen::Builder::new().with_config(config);
+    let builder = builder.with_src(root().join("glue/capi/src/lib.rs"));
     let bindings = builder.generate().expect("cbindgen reads the sources of glue/capi");
     let mut text = Vec::new();
     bindings.write(&mut text);

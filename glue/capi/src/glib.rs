@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::glib::{IOCondition, MainContext, SourceId, ffi, translate::from_glib};
 use pyo3_ffi::PyObject;
 use raddle::{Entry, Error, Ref, Status, gate};
-use raddle_glib::{PollFunc, RunError};
+use raddle_glib::RunError;
 
 use crate::{
     boundary::guard,
@@ -23,7 +23,7 @@ use crate::{
 pub unsafe extern "C" fn raddle_main_context_attach(
     context: *mut ffi::GMainContext,
     hold: c_uint,
-    chain: Option<PollFunc>,
+    chain: ffi::GPollFunc,
 ) -> RaddleStatus {
     // SAFETY: by the caller's promise.
     let attach = |hold| raddle_glib::attach(&unsafe { pointer::context(context) }, hold, chain);
