@@ -260,6 +260,12 @@ def index(path, data):
     assert ours["mean_wait_us"] > 0
 
 
+def test_more_workers_than_files_are_no_harm(tree):
+    ours = index("--workers", 256, tree)
+    assert (ours["files"], ours["workers"]) == (12, 256)
+    assert ours["threads"] <= 13
+
+
 def test_thread_locals_survive_between_entries(tree):
     note = index("--workers", 1, tree)["plugins"]["per_thread"]["note"]
     assert note == {"tallies": 1, "files": 12, "largest": 12}
@@ -350,6 +356,25 @@ def test_folder_without_a_usable_plugin_is_refused(tree, tmp_path):
     assert done.returncode == 1
     assert "plugin broken: SyntaxError: invalid syntax (broken.py, line 1)" in done.stderr
     assert f"indexer: no plugin that can be loaded in {broken}" in done.stderr
+
+
+def test_plugin_with_a_thread_that_never_ends_is_named(tree, tmp_path):
+    plugins = plugin_folder(
+        tmp_path / "plugins",
+        stays="""
+import threading
+
+def begin():
+    threading.Thread(target=threading.Event().wait, name="stubborn").start()
+
+def index(path, data):
+    return {"words": 1}
+""",
+    )
+    done = run("--json", "--plugins", plugins, tree)
+    assert done.returncode == 1, done.stderr
+    assert figures(done)["words"] == 12
+    assert "stubborn" in done.stderr
 
 
 # Ctrl-C.

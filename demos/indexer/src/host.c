@@ -8,7 +8,7 @@
 #include <gio/gio.h>
 #include <raddle/raddle-glib.h>
 
-#define STOP_WITHIN_MS 10000
+#define STOP_WITHIN_MS 5000
 
 static bool
 fail (GError **error, const char *message)
