@@ -19,7 +19,6 @@
 //!
 //! A *visit* is a touch of Python's memory by a thread that may not be registered here: handing a
 //! dead thread's state over, or asking the main thread to drain. Visits are counted.
-#![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
@@ -91,6 +90,12 @@ impl Word {
     #[must_use]
     pub const fn to_remember(self) -> u64 {
         if self.phase() == OPEN { self.0 } else { 0 }
+    }
+
+    /// Whether this process is a child of a plain fork, which leaves Python as it is.
+    #[must_use]
+    pub const fn is_forked(self) -> bool {
+        self.phase() == FORKED
     }
 
     /// Why nobody is let in.

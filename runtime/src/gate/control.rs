@@ -8,7 +8,6 @@ pub(crate) use super::python::take_pending;
 use super::registry::{self, Remaining};
 use super::slot::Slot;
 use super::{GATE, fork, reference};
-use crate::error::Closed;
 use crate::primitive::{Ordering, heavy_fence_is_there};
 
 /// How the gate of a generation behaves.
@@ -85,7 +84,7 @@ pub(crate) fn is_open() -> bool {
 
 /// Whether this process is a child of a plain `fork`: Python in it must be left as it is.
 pub(crate) fn is_forked() -> bool {
-    GATE.admission.word().refusal() == Closed::Forked
+    GATE.admission.word().is_forked()
 }
 
 /// Which start of Python in this process this is; 0 before the first.

@@ -286,7 +286,11 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
     if outside {
         GATE.admission.admit(&slot.inside)?;
     }
-    let generation = GATE.admission.word().generation();
+    let word = GATE.admission.word();
+    if word.is_forked() {
+        return Err(word.refusal()); // Inside since before the fork.
+    }
+    let generation = word.generation();
     let mut state = slot.kept.get();
     let mut transient = false;
     if state.is_null() || slot.generation.get() != generation {
@@ -430,6 +434,10 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
             "the innermost entry was opened by PyGTK's BLOCK: close it with its UNBLOCK",
         ));
     }
+    if GATE.admission.word().is_forked() {
+        close_untouched(slot);
+        return Ok(());
+    }
     if cpython::current() != top.state {
         return Err(wrong_order(
             "Python was given up inside this entry by other means and not taken back: \
@@ -445,6 +453,16 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
         slot.pop();
     }
     Ok(())
+}
+
+/// Closes the innermost frame and leaves Python as it is: in the child of a plain fork, where its
+/// locks may belong to threads that are not there.
+#[cold]
+fn close_untouched(slot: &'static Slot) {
+    if let Some(frame) = slot.pop() {
+        slot.set_aside();
+        close_release(slot, &frame);
+    }
 }
 
 /// Undoes the innermost frame, an Attach that holds Python.
@@ -521,10 +539,11 @@ fn take_back(slot: &'static Slot) -> Result<(), Error> {
     }
     let Some(frame) = slot.pop() else { return Ok(()) };
     if !frame.state.is_null() {
-        if !slot.inside.is_set() && !GATE.admission.word().may_nest() {
+        let word = GATE.admission.word();
+        if word.is_forked() || !slot.inside.is_set() && !word.may_nest() {
             // Nobody waited for this thread, and Python is gone: attaching would end the thread
             // (up to 3.13) or hang it (3.14 on).
-            return Err(GATE.admission.word().refusal().into());
+            return Err(word.refusal().into());
         }
         // SAFETY: this thread's state, alive since the thread is inside or Python still runs.
         unsafe { pyo3_ffi::PyEval_RestoreThread(frame.state) };
@@ -589,6 +608,7 @@ pub(super) fn leave_all(slot: &'static Slot) {
     while !slot.is_outside() {
         if reaper::holds_by_entry(slot)
             && slot.top().is_some_and(|top| top.state == cpython::current())
+            && !GATE.admission.word().is_forked()
         {
             if let Some(top) = slot.top() {
                 top.pending = ptr::null_mut();

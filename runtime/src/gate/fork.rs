@@ -6,6 +6,7 @@
 use core::cell::RefCell;
 use std::sync::Once;
 
+use super::slot::Slot;
 use super::{GATE, reaper, registry};
 use crate::primitive::{MutexGuard, heavy_fence_is_there, lock};
 
@@ -40,6 +41,7 @@ extern "C" fn in_parent() {
 extern "C" fn in_child() {
     in_parent();
     GATE.admission.fork();
+    Slot::here().set_aside();
     registry::forget_others();
     // Python frees these states by itself, or nobody ever runs it again.
     reaper::forget_all();
@@ -47,5 +49,6 @@ extern "C" fn in_child() {
 
 /// Python has cleaned up in the child of `os.fork`: opens the gate there.
 pub(crate) fn after_in_child() {
+    Slot::here().take_up();
     GATE.admission.reopen_in_child(heavy_fence_is_there());
 }

@@ -243,6 +243,21 @@ impl Slot {
         Some(frame)
     }
 
+    /// In a forked child: until it is known whether Python was told, nothing nests in what is open.
+    pub(super) fn set_aside(&self) {
+        if self.plain.get() {
+            self.spill();
+        }
+        self.active.set(ptr::null_mut());
+    }
+
+    /// Python was told of the fork: entries nest again in what is open.
+    pub(super) fn take_up(&self) {
+        if let Some(top) = self.top().filter(|top| top.kind != Kind::Release) {
+            self.active.set(top.state);
+        }
+    }
+
     /// Gives the memory behind the slot back; a later push takes new.
     pub(super) fn trim(&self) {
         let frames = self.frames.get();
