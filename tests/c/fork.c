@@ -1,0 +1,185 @@
+/* fork.c: a child of os.fork goes on with the forking thread's entries; a child of a plain fork is refused. */
+#include "support.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static gpointer
+enter_and_leave (gpointer data)
+{
+  (void) data;
+  assert_ok (raddle_enter ());
+  run ("entered = globals().get('entered', 0) + 1");
+  assert_ok (raddle_leave ());
+  return NULL;
+}
+
+static gpointer
+wait_inside_for_ever (gpointer data)
+{
+  assert_ok (raddle_enter ());
+  assert_ok (raddle_unblock_threads ());
+  meet (data);
+  for (;;)
+    pause ();
+  return NULL;
+}
+
+static void
+expect_success (pid_t child)
+{
+  int status = 0;
+  while (waitpid (child, &status, 0) != child)
+    g_assert_cmpint (errno, ==, EINTR);
+  if (WIFSIGNALED (status))
+    g_error ("the forked child ended by signal %d", WTERMSIG (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
+/* In the child: what works afterwards. */
+static int
+go_on_in_the_child (RaddleRuntime *runtime)
+{
+  alarm (30);
+  g_assert_true (raddle_is_held ());
+  g_assert_cmpint (evaluate ("local.x"), ==, 5);
+  assert_ok (raddle_leave ());
+  enter_and_leave (NULL);
+  on_a_thread (enter_and_leave, NULL);
+  assert_ok (raddle_enter ());
+  g_assert_cmpint (evaluate ("entered"), ==, 2);
+  assert_ok (raddle_leave ());
+  g_assert_true (raddle_runtime_is_open (runtime));
+  /* The thread that was inside when its process forked is not here to be waited for. */
+  assert_ok (raddle_runtime_stop (runtime, 10 * 1000));
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  return 0;
+}
+
+static void
+a_child_of_os_fork_goes_on (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  Meeting meeting;
+  meeting_init (&meeting, 2);
+  g_thread_new ("inside", wait_inside_for_ever, &meeting);
+  meet (&meeting);
+  assert_ok (raddle_enter ());
+  run ("import os, threading\n"
+       "local = threading.local()\n"
+       "local.x = 5\n"
+       "child = os.fork()");
+  if (evaluate ("child") == 0)
+    _exit (go_on_in_the_child (runtime));
+  expect_success ((pid_t) evaluate ("child"));
+  assert_ok (raddle_leave ());
+  enter_and_leave (NULL);
+  assert_status (raddle_runtime_stop (runtime, 0), RADDLE_STATUS_BUSY);
+  assert_ok (raddle_runtime_abandon (runtime));
+}
+
+static gpointer
+fork_on_another_thread (gpointer data)
+{
+  (void) data;
+  assert_ok (raddle_enter ());
+  run ("import os\n"
+       "child = os.fork()");
+  if (evaluate ("child") == 0)
+    {
+      alarm (30);
+      assert_ok (raddle_leave ());
+      enter_and_leave (NULL);
+      _exit (0);
+    }
+  expect_success ((pid_t) evaluate ("child"));
+  assert_ok (raddle_leave ());
+  return NULL;
+}
+
+static void
+any_thread_may_fork (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  on_a_thread (fork_on_another_thread, NULL);
+  stop_python (runtime);
+}
+
+static void
+a_child_of_a_plain_fork_is_refused (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  enter_and_leave (NULL);
+  pid_t child = fork ();
+  if (child == 0)
+    {
+      alarm (30);
+      assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+      assert_message_has ("fork");
+      assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
+      g_assert_false (raddle_is_held ());
+      g_assert_false (raddle_runtime_is_open (runtime));
+      guint64 leaked = figures ().leaked;
+      raddle_decref (Py_None);
+      g_assert_cmpuint (figures ().leaked, ==, leaked + 1);
+      _exit (0);
+    }
+  expect_success (child);
+  enter_and_leave (NULL);
+  stop_python (runtime);
+}
+
+/* Python is still current on this thread, but its locks may belong to threads that are not here. */
+static void
+a_plain_fork_inside_an_entry_is_left_quietly (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  for (int depth = 1; depth <= 3; depth++)
+    {
+      for (int i = 0; i < depth; i++)
+        assert_ok (raddle_enter ());
+      if (depth == 3)
+        assert_ok (raddle_unblock_threads ());
+      pid_t child = fork ();
+      if (child == 0)
+        {
+          alarm (30);
+          g_assert_false (raddle_is_held ());
+          assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+          assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
+          if (depth == 3)
+            assert_status (raddle_block_threads (), RADDLE_STATUS_CLOSED);
+          for (int i = 0; i < depth; i++)
+            assert_ok (raddle_leave ());
+          assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
+          assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+          assert_status (raddle_runtime_stop (runtime, 0), RADDLE_STATUS_CLOSED);
+          _exit (0);
+        }
+      expect_success (child);
+      if (depth == 3)
+        assert_ok (raddle_block_threads ());
+      g_assert_true (raddle_is_held ());
+      for (int i = 0; i < depth; i++)
+        assert_ok (raddle_leave ());
+    }
+  stop_python (runtime);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/fork/a-child-of-os-fork-goes-on", a_child_of_os_fork_goes_on);
+  g_test_add_func ("/fork/any-thread-may-fork", any_thread_may_fork);
+  g_test_add_func ("/fork/a-child-of-a-plain-fork-is-refused", a_child_of_a_plain_fork_is_refused);
+  g_test_add_func ("/fork/a-plain-fork-inside-an-entry-is-left-quietly",
+                   a_plain_fork_inside_an_entry_is_left_quietly);
+  return g_test_run ();
+}
