@@ -13,7 +13,7 @@
 
 #include <raddle/raddle.h>
 
-#define BENCH_ROUNDS 41
+#define BENCH_ROUNDS 101
 
 /* One contestant: does its thing @count times and returns what one time cost, in nanoseconds. */
 typedef double (*BenchRun) (int count);

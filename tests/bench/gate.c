@@ -417,13 +417,13 @@ measure (void *data)
   kept = PyThreadState_Get ();
   raddle_leave ();
   if (bench_wanted (argc, argv, "gate.foreign_call"))
-    bench_measure ("gate.foreign_call", 20000, foreign_ours, "PyGILState_Ensure, no kept state",
+    bench_measure ("gate.foreign_call", 4000, foreign_ours, "PyGILState_Ensure, no kept state",
                    foreign_peer, 500, "RestoreThread + call + SaveThread", foreign_floor);
   if (bench_wanted (argc, argv, "gate.nested"))
     {
       bench_check (raddle_enter ());
-      bench_measure ("gate.nested", 200000, nested_ours, "nested PyGILState_Ensure", nested_peer,
-                     200000, NULL, NULL);
+      bench_measure ("gate.nested", 50000, nested_ours, "nested PyGILState_Ensure", nested_peer,
+                     50000, NULL, NULL);
       raddle_leave ();
     }
   if (bench_wanted (argc, argv, "gate.wrap_call"))

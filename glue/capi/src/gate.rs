@@ -18,7 +18,7 @@ pub extern "C" fn raddle_enter() -> RaddleStatus {
 #[cold]
 #[inline(never)]
 extern "C" fn enter_slowly() -> RaddleStatus {
-    guard(|| answer(gate::enter_raw()))
+    guard(|| answer(gate::enter_not_nested()))
 }
 
 /// See `raddle-gate.h`.
@@ -36,7 +36,7 @@ pub extern "C" fn raddle_leave() -> RaddleStatus {
 #[cold]
 #[inline(never)]
 extern "C" fn leave_slowly() -> RaddleStatus {
-    guard(|| answer(gate::leave_raw()))
+    guard(|| answer(gate::leave_not_nested()))
 }
 
 /// See `raddle-gate.h`.

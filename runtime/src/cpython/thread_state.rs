@@ -3,10 +3,14 @@
 use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 use super::shim;
+#[cfg(not(Py_3_12))]
+use crate::primitive::{AtomicPtr, Ordering};
 
 // PyO3 declares neither on every version.
 unsafe extern "C" {
-    #[cfg(not(Py_3_13))]
+    #[cfg(not(Py_3_12))]
+    static raddle_py_current_at: *const AtomicPtr<PyThreadState>;
+    #[cfg(all(Py_3_12, not(Py_3_13)))]
     fn _PyThreadState_UncheckedGet() -> *mut PyThreadState;
     #[cfg(Py_3_13)]
     fn PyThreadState_GetUnchecked() -> *mut PyThreadState;
@@ -18,7 +22,16 @@ unsafe extern "C" {
 /// only good for comparing, since its owner may free it at any moment.
 #[inline(always)]
 pub(crate) fn current() -> *mut PyThreadState {
-    #[cfg(not(Py_3_13))]
+    #[cfg(not(Py_3_12))]
+    {
+        // SAFETY: a constant of the shim.
+        let at = unsafe { raddle_py_current_at };
+        // SAFETY: points into libpython's one _PyRuntime, whose field is an atomic pointer.
+        let state = unsafe { &*at };
+        // Relaxed: only compared, and equal to this thread's own only by this thread's doing.
+        state.load(Ordering::Relaxed)
+    }
+    #[cfg(all(Py_3_12, not(Py_3_13)))]
     // SAFETY: reads one variable of libpython, also before start and after the end.
     return unsafe { _PyThreadState_UncheckedGet() };
     #[cfg(Py_3_13)]

@@ -39,7 +39,17 @@ pub(super) struct How {
 /// [`Closed`] at once if the gate is; nothing is entered then.
 #[inline]
 pub fn enter_raw() -> Result<(), Closed> {
-    if nest() { Ok(()) } else { enter_plainly(Slot::here(), cpython::current()) }
+    if nest() { Ok(()) } else { enter_not_nested() }
+}
+
+/// The rest of [`enter_raw`], where [`nest`] said no.
+///
+/// # Errors
+///
+/// As [`enter_raw`].
+#[inline(never)]
+pub fn enter_not_nested() -> Result<(), Closed> {
+    enter_plainly(Slot::here(), cpython::current())
 }
 
 /// The part of [`enter_raw`] that is worth inlining: enters if this thread's innermost entry holds
@@ -59,7 +69,7 @@ pub fn nest() -> bool {
 }
 
 /// Most entries that take Python are plain: from outside, on the kept state, nothing changed.
-#[inline(never)]
+#[inline(always)]
 fn enter_plainly(slot: &'static Slot, current: *mut PyThreadState) -> Result<(), Closed> {
     let kept = slot.kept.get();
     if !slot.is_outside()
@@ -102,7 +112,17 @@ pub fn enter_fresh_raw() -> Result<(), Closed> {
 /// changed then.
 #[inline]
 pub fn leave_raw() -> Result<(), Error> {
-    if unnest() { Ok(()) } else { leave_plainly(Slot::here()) }
+    if unnest() { Ok(()) } else { leave_not_nested() }
+}
+
+/// The rest of [`leave_raw`], where [`unnest`] said no.
+///
+/// # Errors
+///
+/// As [`leave_raw`].
+#[inline(never)]
+pub fn leave_not_nested() -> Result<(), Error> {
+    leave_plainly(Slot::here())
 }
 
 /// The part of [`leave_raw`] that is worth inlining: leaves if the innermost entry is a nested one
@@ -119,7 +139,7 @@ pub fn unnest() -> bool {
     true
 }
 
-#[inline(never)]
+#[inline(always)]
 fn leave_plainly(slot: &'static Slot) -> Result<(), Error> {
     // SAFETY: a plain frame is on the kept state, alive while the thread is inside.
     if slot.is_last_plain() && unsafe { cpython::detach(slot.kept.get()) } {
