@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use glib::{MainContext, MainLoop, Source};
 use pyo3::{Bound, PyAny};
-use raddle::{Closed, Entry, Error, Raised};
+use raddle::{Closed, Entry, Error, Raised, Status, gate};
 
 use crate::callable::Visit;
 use crate::wakeup::{self, Wakeup};
@@ -46,7 +46,7 @@ impl From<RunError> for Error {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Closed(closed) => closed.into(),
-            RunError::Raised(_) => Self::new(raddle::Status::Python, error.to_string()),
+            RunError::Raised(_) => Self::new(Status::Python, error.to_string()),
         }
     }
 }
@@ -92,8 +92,11 @@ fn run_open(main_loop: &MainLoop, context: &MainContext) -> Result<(), Closed> {
     if poll::hold_on(context) == Some(poll::Hold::Turn) {
         let _entry = Entry::new()?;
         main_loop.run();
-    } else {
+    } else if gate::is_held() {
         raddle::release(|| main_loop.run());
+    } else {
+        // Not even a release of nothing: a host may stop Python from inside this loop.
+        main_loop.run();
     }
     Ok(())
 }
