@@ -98,7 +98,7 @@ host_stop (RaddleRuntime *runtime)
 
   if (status != RADDLE_STATUS_OK)
     {
-      fprintf (stderr, "indexer: %s\n", raddle_last_error_message ());
+      fprintf (stderr, "indexer: Python is left as it is: %s\n", raddle_last_error_message ());
       raddle_runtime_abandon (runtime);
     }
   raddle_runtime_unref (runtime);
