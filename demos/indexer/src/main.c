@@ -17,6 +17,9 @@
 #include "pass.h"
 #include "report.h"
 
+#define NATIVE_PASSES 7
+#define NATIVE_WITHIN_US (2 * G_USEC_PER_SEC)
+
 enum { DONE = 0, FAILED = 1, MISTAKE = 2, INTERRUPTED = 130 };
 
 typedef struct {
@@ -36,7 +39,7 @@ tell_failure (const GError *error)
 
 /* A pass that is run for its time only: what plugins complain of has been told already. */
 static bool
-measure (const Work *work, guint workers, bool whole, double *out_seconds, GError **error)
+measure_once (const Work *work, guint workers, bool whole, double *out_seconds, GError **error)
 {
   g_autoptr (Journal) unread = journal_new ();
   g_autoptr (GPtrArray) ignored = complaints_new ();
@@ -56,6 +59,25 @@ measure (const Work *work, guint workers, bool whole, double *out_seconds, GErro
   return !result.interrupted;
 }
 
+/* The native part is over soon: the best of a few passes, so that what else the machine does is
+ * not measured too. */
+static bool
+measure_native (const Work *work, guint workers, double *out_seconds, GError **error)
+{
+  gint64 enough = g_get_monotonic_time () + NATIVE_WITHIN_US;
+
+  *out_seconds = G_MAXDOUBLE;
+  for (int i = 0; i < NATIVE_PASSES && (i == 0 || g_get_monotonic_time () < enough); i++)
+    {
+      double seconds;
+
+      if (!measure_once (work, workers, false, &seconds, error))
+        return false;
+      *out_seconds = MIN (*out_seconds, seconds);
+    }
+  return true;
+}
+
 /* The main pass came first and has warmed the page cache. *error is set only if a pass failed;
  * after Ctrl-C the comparison just stays incomplete. */
 static void
@@ -66,9 +88,9 @@ compare (const Work *work, const PassResult *main_pass, Comparison *out, GError 
   if (main_pass->interrupted)
     return;
   out->whole_many = main_pass->seconds;
-  out->complete = measure (work, 1, false, &out->native_one, error) &&
-                  measure (work, many, false, &out->native_many, error) &&
-                  measure (work, 1, true, &out->whole_one, error);
+  out->complete = measure_native (work, 1, &out->native_one, error) &&
+                  measure_native (work, many, &out->native_many, error) &&
+                  measure_once (work, 1, true, &out->whole_one, error);
 }
 
 static GPtrArray *

@@ -11,10 +11,10 @@
 #include "pass.h"
 #include "plugins.h"
 
-/* Clock times in seconds, each of a pass over the same tree after one that warmed the page cache. */
+/* Clock times in seconds, each of a pass over the same tree with its files in the page cache. */
 typedef struct {
   bool   complete;        /* whether all four were measured */
-  double native_one;      /* reading, hashing, counting lines: one worker */
+  double native_one;      /* reading, hashing, counting lines: one worker, the best pass of a few */
   double native_many;
   double whole_one;       /* the plugins too */
   double whole_many;
