@@ -19,7 +19,7 @@ use crate::exit::Phase;
 use crate::primitive::Ordering;
 
 /// A thread's first entries are all stamped with the time, later ones one in this many.
-const STAMP_EVERY: u64 = 64;
+const STAMP_EVERY: u64 = 512;
 
 /// How an entry is made, apart from the plain way.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,8 +48,11 @@ pub fn enter_raw() -> Result<(), Closed> {
 ///
 /// As [`enter_raw`].
 #[inline(never)]
-pub fn enter_not_nested() -> Result<(), Closed> {
-    enter_plainly(Slot::here(), cpython::current())
+fn enter_not_nested() -> Result<(), Closed> {
+    if enter_plainly() {
+        return Ok(());
+    }
+    enter(Slot::here(), cpython::current(), How::default())
 }
 
 /// The part of [`enter_raw`] that is worth inlining: enters if this thread's innermost entry holds
@@ -68,16 +71,20 @@ pub fn nest() -> bool {
     true
 }
 
-/// Most entries that take Python are plain: from outside, on the kept state, nothing changed.
-#[inline(always)]
-fn enter_plainly(slot: &'static Slot, current: *mut PyThreadState) -> Result<(), Closed> {
+/// The part of [`enter_raw`] that most entries which take Python need: from outside, on the kept
+/// state, with nothing changed since the last one. Says whether that was so; nothing is entered if
+/// not.
+#[inline(never)]
+#[must_use]
+pub fn enter_plainly() -> bool {
+    let slot = Slot::here();
     let kept = slot.kept.get();
     if !slot.is_outside()
         || slot.ready.get() == 0
-        || cpython::is_held_by_kept(current, kept)
+        || cpython::is_held_by_kept(cpython::current(), kept)
         || !GATE.admission.admit_under(&slot.inside, slot.ready.get())
     {
-        return enter(slot, current, How::default());
+        return false;
     }
     let entries = slot.entries.load(Ordering::Relaxed) + 1;
     slot.entries.store(entries, Ordering::Relaxed);
@@ -92,7 +99,7 @@ fn enter_plainly(slot: &'static Slot, current: *mut PyThreadState) -> Result<(),
         // SAFETY: attached above, with the gate's interpreter.
         unsafe { reference::drain() };
     }
-    Ok(())
+    true
 }
 
 /// [`enter_raw`] in a context of its own: context variables set inside are gone after the leave.
@@ -116,13 +123,9 @@ pub fn leave_raw() -> Result<(), Error> {
 }
 
 /// The rest of [`leave_raw`], where [`unnest`] said no.
-///
-/// # Errors
-///
-/// As [`leave_raw`].
 #[inline(never)]
-pub fn leave_not_nested() -> Result<(), Error> {
-    leave_plainly(Slot::here())
+fn leave_not_nested() -> Result<(), Error> {
+    if leave_plainly() { Ok(()) } else { leave(Slot::here(), false) }
 }
 
 /// The part of [`leave_raw`] that is worth inlining: leaves if the innermost entry is a nested one
@@ -139,15 +142,19 @@ pub fn unnest() -> bool {
     true
 }
 
-#[inline(always)]
-fn leave_plainly(slot: &'static Slot) -> Result<(), Error> {
+/// The part of [`leave_raw`] that undoes [`enter_plainly`]. Says whether it did; nothing is left
+/// if not.
+#[inline(never)]
+#[must_use]
+pub fn leave_plainly() -> bool {
+    let slot = Slot::here();
     // SAFETY: a plain frame is on the kept state, alive while the thread is inside.
-    if slot.is_last_plain() && unsafe { cpython::detach(slot.kept.get()) } {
-        slot.close_plain();
-        GATE.admission.depart(&slot.inside);
-        return Ok(());
+    if !slot.is_last_plain() || !unsafe { cpython::detach(slot.kept.get()) } {
+        return false;
     }
-    leave(slot, false)
+    slot.close_plain();
+    GATE.admission.depart(&slot.inside);
+    true
 }
 
 /// Gives Python up, whatever the depth.

@@ -46,9 +46,8 @@ mod slot;
 #[cfg(not(raddle_loom))]
 pub use self::{
     entry::{
-        block_raw, enter_fresh_raw, enter_not_nested, enter_raw, entries_here, is_held,
-        leave_not_nested, leave_raw, nest, pygtk_block, pygtk_unblock, refusal, trim, unblock_raw,
-        unnest,
+        block_raw, enter_fresh_raw, enter_plainly, enter_raw, entries_here, is_held, leave_plainly,
+        leave_raw, nest, pygtk_block, pygtk_unblock, refusal, trim, unblock_raw, unnest,
     },
     guard::{Entry, enter, enter_fresh, release},
     raised::Raised,
