@@ -13,11 +13,12 @@ use super::package::BOOT;
 use super::place::Place;
 use super::{module, start};
 use crate::cpython;
+use crate::error::Error;
 
 const NAME: &CStr = c"raddle._boot";
 
 /// Sets up a Python that was started by us.
-pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> object::Result<()> {
+pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> Result<(), Error> {
     module::find_or_make(py)?;
     let paths = |paths: &[std::path::PathBuf]| {
         Object::list(py, paths.iter().map(|path| Object::path(py, path)))
@@ -37,7 +38,7 @@ pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> object:
 }
 
 /// Sets up a Python that was started by somebody else, once.
-pub(super) fn watch(py: Python<'_>) -> object::Result<()> {
+pub(super) fn watch(py: Python<'_>) -> Result<(), Error> {
     module::find_or_make(py)?;
     if Object::imported(py, NAME).is_none() {
         run(py)?.attribute(c"watch")?.call([])?;
@@ -72,7 +73,7 @@ pub(super) fn python_threads(py: Python<'_>) -> object::Result<Vec<String>> {
 
 /// The module was executed: if nobody started or adopted this Python, it is a plain `python3` that
 /// imported the extension, and is adopted.
-pub(super) fn module_was_loaded(py: Python<'_>) -> object::Result<()> {
+pub(super) fn module_was_loaded(py: Python<'_>) -> Result<(), Error> {
     if !matches!(*life(), Life::Idle) || !cpython::is_main_interpreter(py) {
         return Ok(());
     }

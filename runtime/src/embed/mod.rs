@@ -65,6 +65,7 @@ impl Runtime {
     /// [`WrongThread`](crate::Status::WrongThread) if this thread does not hold it, or holds a
     /// subinterpreter;
     /// [`AlreadyStarted`](crate::Status::AlreadyStarted) if another copy of raddle serves it;
+    /// [`Start`](crate::Status::Start) if its `raddle` cannot be set up;
     /// [`Version`](crate::Status::Version) if it is not the one that raddle was built for.
     pub fn adopt() -> Result<Self, Error> {
         start::adopt().map(|generation| Self { generation })

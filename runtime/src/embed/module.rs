@@ -10,8 +10,9 @@ use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject
 use super::object::{self, Object, Raised};
 use super::package::CARRIED;
 use super::{boot, stop, version};
+use crate::error::{Error, Status};
 use crate::gate::{fork, stats};
-use crate::{error, weave};
+use crate::weave;
 
 const NAME: &CStr = c"_raddle";
 const CAPSULE: &CStr = c"raddle._C_API";
@@ -121,10 +122,10 @@ pub unsafe extern "C" fn PyInit__raddle() -> *mut PyObject {
 unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
-    match fill(py, module).and_then(|()| boot::module_was_loaded(py)) {
+    match fill(py, module).map_err(Error::from).and_then(|()| boot::module_was_loaded(py)) {
         Ok(()) => 0,
-        Err(Raised(line)) => {
-            raise(c"ImportError", &line);
+        Err(error) => {
+            raise(c"ImportError", error.message());
             -1
         }
     }
@@ -164,7 +165,11 @@ pub(super) fn offer() {
 }
 
 /// Finds the module, or puts it there; refuses if it is another copy's.
-pub(super) fn find_or_make(py: Python<'_>) -> object::Result<()> {
+///
+/// # Errors
+///
+/// [`Status::AlreadyStarted`] in that case; [`Status::Start`] if Python refuses.
+pub(super) fn find_or_make(py: Python<'_>) -> Result<(), Error> {
     let module = match Object::imported(py, NAME) {
         Some(module) => module,
         None if is_built_in(py) => Object::import(py, NAME)?,
@@ -182,12 +187,13 @@ pub(super) fn find_or_make(py: Python<'_>) -> object::Result<()> {
     // SAFETY: a text that ends with a NUL, in a library that is never unloaded.
     let other = unsafe { CStr::from_ptr(key) };
     let file = super::library::file_of(api);
-    Err(Raised(format!(
+    let line = format!(
         "another copy of raddle ({}, in {}) serves this Python, and a process can have one only: \
          link both with the shared libraddle",
         other.to_string_lossy(),
         file.map_or_else(|| "an unknown file".to_owned(), |file| file.display().to_string())
-    )))
+    );
+    Err(Error::new(Status::AlreadyStarted, line))
 }
 
 fn is_built_in(py: Python<'_>) -> bool {
@@ -294,11 +300,4 @@ unsafe extern "C" fn python_exits(_: *mut PyObject, _: *mut PyObject) -> *mut Py
     let py = unsafe { Python::assume_attached() };
     let names = stop::python_exits();
     answer(Object::list(py, names.iter().map(|name| Object::text(py, name))))
-}
-
-/// The kind and line of an error of ours, for those who can only raise.
-impl From<error::Error> for Raised {
-    fn from(error: error::Error) -> Self {
-        Self(error.message().to_owned())
-    }
 }

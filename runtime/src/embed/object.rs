@@ -12,11 +12,18 @@ use std::path::Path;
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyObject};
 
+use crate::error::{Error, Status};
 use crate::gate::control;
 
 /// An exception that was taken, as text: "ImportError: no module named 'x'".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Raised(pub(super) String);
+
+impl From<Raised> for Error {
+    fn from(Raised(line): Raised) -> Self {
+        Self::new(Status::Start, format!("Python runs, but could not be set up: {line}"))
+    }
+}
 
 pub(super) type Result<T> = core::result::Result<T, Raised>;
 

@@ -84,9 +84,7 @@ fn start_idle(options: &Options) -> Result<Running, Failure> {
 fn set_up(py: Python<'_>, options: &Options, place: &Place) -> Result<(), Error> {
     let flags = Object::of_sys(py, c"abiflags").map(|flags| flags.to_text());
     version::check_flags(&flags.unwrap_or_default())?;
-    boot::begin(py, options, place).map_err(|Raised(line)| {
-        Error::new(Status::Start, format!("Python started, but could not be set up: {line}"))
-    })
+    boot::begin(py, options, place)
 }
 
 /// Opens the gate to the interpreter that this thread holds, its main one.
@@ -165,7 +163,7 @@ fn adopt_idle() -> Result<Running, Error> {
     let flags = Object::of_sys(py, c"abiflags").map(|flags| flags.to_text());
     version::check_flags(&flags.unwrap_or_default())?;
     promote(library::file_of(version::address_in_python()));
-    boot::watch(py).map_err(|Raised(line)| Error::new(Status::AlreadyStarted, line))?;
+    boot::watch(py)?;
     Ok(open(Manner::default()))
 }
 

@@ -1,0 +1,35 @@
+//! Python code in tests, entered through the gate.
+#![forbid(unsafe_code)]
+
+use std::ffi::CString;
+
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
+use raddle::{Options, Runtime, enter};
+
+/// Starts Python.
+///
+/// # Panics
+///
+/// If it cannot be started.
+pub fn start(options: &Options) -> Runtime {
+    Runtime::start(options).expect("Python starts")
+}
+
+/// Runs statements and gives what they leave in `r`, as text; empty if they leave nothing.
+///
+/// # Panics
+///
+/// If the gate is closed, or with what the statements raise.
+pub fn run(code: &str) -> String {
+    let code = CString::new(code).expect("no NUL in the code");
+    let run = |py: pyo3::Python<'_>| {
+        let names = PyDict::new(py);
+        if let Err(error) = py.run(&code, Some(&names), None) {
+            error.display(py);
+            panic!("{error}");
+        }
+        let result = names.get_item("r").ok().flatten();
+        result.map_or_else(String::new, |value| value.str().expect("a text").to_string())
+    };
+    enter(run).expect("the gate is open")
+}
