@@ -83,14 +83,20 @@ set_flag (void)
 }
 
 static RaddleRuntime *
-start_python (void)
+start_python_with (const RaddleOptions *options)
 {
   RaddleRuntime *runtime = NULL;
-  RaddleStatus   status = raddle_runtime_new (NULL, &runtime);
+  RaddleStatus   status = raddle_runtime_new (options, &runtime);
 
   if (status != RADDLE_STATUS_OK)
     g_error ("%s", raddle_last_error_message ());
   return runtime;
+}
+
+static RaddleRuntime *
+start_python (void)
+{
+  return start_python_with (NULL);
 }
 
 static void
@@ -405,6 +411,42 @@ without_the_flag_it_raises (void)
   stop_python (runtime);
 }
 
+/* Code that was built with ft_utils' own header imports this. */
+static const char finds_ft_utils[] = "import ft_utils, ft_utils.weave, raddle\n"
+                                     "ft_utils.ENABLE_EXPERIMENTAL = True\n"
+                                     "assert raddle.ENABLE_EXPERIMENTAL\n"
+                                     "assert ft_utils.weave.register_native_destructor(0, 0) is None\n"
+                                     "assert ft_utils.weave.unregister_native_destructor(0)\n";
+
+static const char finds_no_ft_utils[] = "try:\n"
+                                        "    import ft_utils\n"
+                                        "except ModuleNotFoundError:\n"
+                                        "    pass\n"
+                                        "else:\n"
+                                        "    raise AssertionError(ft_utils)\n";
+
+static void
+host_may_answer_for_ft_utils (void)
+{
+  if (!in_own_process ())
+    return;
+  for (int answer = 0; answer < 2; answer++) {
+    RaddleOptions *options = raddle_options_new ();
+    RaddleRuntime *runtime;
+    PyObject      *globals;
+
+    g_assert_cmpint (raddle_options_set_answer_ft_utils (options, answer), ==, RADDLE_STATUS_OK);
+    runtime = start_python_with (options);
+    raddle_options_free (options);
+    enter ();
+    globals = new_globals ();
+    run (answer ? finds_ft_utils : finds_no_ft_utils, globals);
+    Py_DECREF (globals);
+    leave ();
+    stop_python (runtime);
+  }
+}
+
 static void
 registrations_outlive_python (void)
 {
@@ -443,6 +485,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ft-weave/thread-that-does-not-hold-python-gets-1", thread_that_does_not_hold_python_gets_1);
   g_test_add_func ("/ft-weave/before-start-and-after-stop-it-answers-1", before_start_and_after_stop_it_answers_1);
   g_test_add_func ("/ft-weave/without-the-flag-it-raises", without_the_flag_it_raises);
+  g_test_add_func ("/ft-weave/host-may-answer-for-ft-utils", host_may_answer_for_ft_utils);
   g_test_add_func ("/ft-weave/registrations-outlive-python", registrations_outlive_python);
   result = g_test_run ();
   if (runtime != NULL)
