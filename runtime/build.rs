@@ -1,5 +1,4 @@
 //! Compiles the CPython shim against the headers of the interpreter that PyO3 was configured for.
-#![forbid(unsafe_code)]
 
 use std::{env, path::Path, process::Command};
 
@@ -50,7 +49,7 @@ fn main() {
          (Debian: python3-dev, Fedora: python3-devel)"
     );
     let mut build = cc::Build::new();
-    for source in ["gate_shim.c", "gilstate_slot.c", "start_shim.c"] {
+    for source in ["gate_shim.c", "gilstate_slot.c", "pending_call.c", "start_shim.c"] {
         build.file(Path::new("src/cpython").join(source));
     }
     build.includes(includes).std("c11").warnings(true).extra_warnings(false).compile("raddle_shim");

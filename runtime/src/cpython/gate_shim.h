@@ -21,4 +21,7 @@ void raddle_py_find_gilstate_slot (PyThreadState *mine);
 int raddle_py_gilstate_slot_found (void);
 void raddle_py_forget_gilstate (PyThreadState *stale);
 
+/* pending_call.c */
+void raddle_py_call_on_main_thread (PyInterpreterState *interpreter, int (*call) (void *));
+
 #endif

@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_ulong, c_void};
 
-use pyo3_ffi::PyThreadState;
+use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 unsafe extern "C" {
     #[cfg_attr(
@@ -16,6 +16,10 @@ unsafe extern "C" {
 
     pub(super) fn raddle_py_detach(state: *mut PyThreadState) -> c_int;
     pub(super) fn raddle_py_orphan(state: *mut PyThreadState);
+    pub(super) fn raddle_py_call_on_main_thread(
+        interpreter: *mut PyInterpreterState,
+        call: extern "C" fn(*mut c_void) -> c_int,
+    );
     pub(super) fn raddle_py_reap(state: *mut PyThreadState);
     pub(super) fn raddle_py_find_gilstate_slot(mine: *mut PyThreadState);
     pub(super) fn raddle_py_forget_gilstate(stale: *mut PyThreadState);

@@ -1,5 +1,7 @@
 //! Thread states: which one is current, which one PyGILState remembers, making and burying them.
 
+use core::ffi::{c_int, c_void};
+
 use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 use super::shim;
@@ -124,4 +126,18 @@ pub(crate) fn is_main_interpreter(_held: pyo3::Python<'_>) -> bool {
     let here = unsafe { pyo3_ffi::PyInterpreterState_Get() };
     // SAFETY: reads one variable of libpython.
     here == unsafe { pyo3_ffi::PyInterpreterState_Main() }
+}
+
+/// Has Python's main thread call `call(NULL)` between two bytecodes. Does not wait for it; if Python's
+/// list is full, nothing is called.
+///
+/// # Safety
+///
+/// `interpreter` is the main one and alive; `call` is sound with Python held.
+pub(crate) unsafe fn call_on_main_thread(
+    interpreter: *mut PyInterpreterState,
+    call: extern "C" fn(*mut c_void) -> c_int,
+) {
+    // SAFETY: alive by the caller's promise; needs no GIL.
+    unsafe { shim::raddle_py_call_on_main_thread(interpreter, call) };
 }

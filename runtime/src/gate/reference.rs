@@ -17,6 +17,7 @@ use pyo3::{Bound, Py, PyAny, Python};
 use pyo3_ffi::PyObject;
 
 use super::{GATE, entry, reaper};
+use crate::cpython;
 use crate::error::{Error, Status};
 use crate::primitive::Ordering;
 
@@ -69,9 +70,10 @@ unsafe fn decref_of(object: *mut PyObject, generation: u64) {
 /// Asks Python's main thread to drain between two bytecodes, in case that nobody enters for long.
 pub(super) fn ask_for_drain(generation: u64) {
     GATE.admission.visit(generation, || {
-        // SAFETY: Python is alive by the visit's promise; the call needs no GIL and does not wait
-        // for it. If Python's list is full, the next entry drains.
-        unsafe { pyo3_ffi::Py_AddPendingCall(Some(drain_pending), ptr::null_mut()) }
+        // Relaxed: the visit has read the word with SeqCst, and the interpreter is older.
+        let interpreter = GATE.interpreter.load(Ordering::Relaxed);
+        // SAFETY: Python is alive by the visit's promise. If its list is full, the next entry drains.
+        unsafe { cpython::call_on_main_thread(interpreter, drain_pending) };
     });
 }
 
