@@ -2,7 +2,8 @@
 
 Takes the first that is given of: the argument, $RADDLE_PYTHON, and the
 interpreter that pkg-config's python3-embed belongs to. Prints one line each:
-executable, version with ABI flags, include directory, linker arguments.
+executable, version with ABI flags, include directory, linker arguments, how the
+names of extension modules end.
 """
 import os
 import shutil
@@ -14,7 +15,7 @@ import sys, sysconfig
 get = sysconfig.get_config_var
 shared = get('Py_ENABLE_SHARED') and not sysconfig.get_config_var('PYTHONFRAMEWORK')
 print(sys.executable, '%d.%d%s' % (*sys.version_info[:2], sys.abiflags), get('INCLUDEPY'),
-      get('LIBDIR'), get('LDVERSION') if shared else '', sep='\\n')
+      get('LIBDIR'), get('LDVERSION') if shared else '', get('EXT_SUFFIX'), sep='\\n')
 """
 
 
@@ -39,7 +40,7 @@ def main():
     answer = subprocess.run([found, "-c", ASK], stdout=subprocess.PIPE, text=True)
     if answer.returncode:
         sys.exit(f"{found} does not run Python code: is it a Python 3 interpreter?")
-    executable, abi, include, libdir, ldversion = answer.stdout.splitlines()
+    executable, abi, include, libdir, ldversion, suffix = answer.stdout.splitlines()
     if not os.path.exists(os.path.join(include, "Python.h")):
         sys.exit(f"no Python.h in {include}: install the development files of {executable} "
                  "(Debian: python3-dev, Fedora: python3-devel)")
@@ -49,7 +50,7 @@ def main():
     link = [f"-L{libdir}", f"-lpython{ldversion}"]
     if not libdir.startswith(("/usr/lib", "/lib")):
         link.append(f"-Wl,-rpath,{libdir}")
-    print(executable, abi, include, " ".join(link), sep="\n")
+    print(executable, abi, include, " ".join(link), suffix.lstrip("."), sep="\n")
 
 
 main()

@@ -29,7 +29,8 @@ pub(crate) fn run(site: &Site) -> Result<Report> {
     cargo("lints of the models", line, &models, Reads::OneCheck);
     let line = "doc --quiet --workspace --no-deps --document-private-items";
     cargo("documentation", line, &strictly, Reads::OneCheck);
-    let line = "test --quiet -p raddle-tests --test tidy --test headers --no-fail-fast";
+    let line =
+        "test --quiet -p raddle-tests -p raddle-capi --test tidy --test headers --no-fail-fast";
     cargo("house rules and header drift", line, &[], Reads::Tests(Counts::of_cargo));
     headers_alone(site, &mut report)?;
     if site.build_c(&mut report) {

@@ -26,18 +26,26 @@ impl Counts {
         Some(Self::of_pairs(line.split(['.', ';']).flat_map(words)))
     }
 
-    /// From a line of `meson test`'s summary: "Ok:   5", "Fail:   0", "Skipped:   1".
+    /// From a line of `meson test` about one program: "3/4 gate  OK  0.15s  17 subtests passed".
     pub(crate) fn of_meson(line: &str) -> Option<Self> {
-        let (label, number) = line.split_once(':')?;
-        let count = number.trim().parse().ok()?;
-        let mut counts = Self::default();
-        match label.trim() {
-            "Ok" | "Expected Fail" => counts.passed = count,
-            "Fail" | "Unexpected Pass" | "Timeout" => counts.failed = count,
-            "Skipped" => counts.skipped = count,
-            _ => return None,
-        }
-        Some(counts)
+        let mut words = words(line);
+        let (number, total) = words.next()?.split_once('/')?;
+        number.parse::<u32>().ok().and(total.parse::<u32>().ok())?;
+        let status = words.find(|word| {
+            ["OK", "EXPECTEDFAIL", "SKIP", "FAIL", "ERROR", "TIMEOUT", "UNEXPECTEDPASS"]
+                .contains(word)
+        })?;
+        let (took, subtests) = (words.next(), words.next().unwrap_or("1"));
+        took?;
+        let (passed, ran) = subtests.split_once('/').unwrap_or((subtests, subtests));
+        let (passed, ran): (u32, u32) = (passed.parse().unwrap_or(1), ran.parse().unwrap_or(1));
+        Some(match status {
+            "OK" | "EXPECTEDFAIL" => Self { passed, ..Self::default() },
+            "SKIP" => Self { skipped: 1, ..Self::default() },
+            // A program that died after its last subtest has failed all the same.
+            _ if ran > passed => Self { passed, failed: ran - passed, skipped: 0 },
+            _ => Self { passed: passed.saturating_sub(1), failed: 1, skipped: 0 },
+        })
     }
 
     /// From the last line of `pytest`: "==== 5 passed, 1 skipped in 0.10s ====".
@@ -87,16 +95,24 @@ mod tests {
     }
 
     #[test]
-    fn meson_counts_a_timeout_as_failed() {
+    fn meson_counts_the_subtests_of_each_program() {
+        let counts = |passed, failed, skipped| Some(Counts { passed, failed, skipped });
+        let read = Counts::of_meson;
         assert_eq!(
-            Counts::of_meson("Ok:                 7   ").map(|counts| counts.passed),
-            Some(7)
+            read("1/4 gate          OK               0.15s   17 subtests passed"),
+            counts(17, 0, 0)
         );
         assert_eq!(
-            Counts::of_meson("Timeout:            1   ").map(|counts| counts.failed),
-            Some(1)
+            read("2/4 gate          FAIL             0.15s   3/17 subtests passed"),
+            counts(3, 14, 0)
         );
-        assert_eq!(Counts::of_meson("Full log written to: /a/b"), None);
+        assert_eq!(
+            read("10/12 a           TIMEOUT        120.00s   killed by signal 15"),
+            counts(0, 1, 0)
+        );
+        assert_eq!(read("3/4 x             SKIP             0.01s"), counts(0, 0, 1));
+        assert_eq!(read("4/4 y             OK               0.01s"), counts(1, 0, 0));
+        assert_eq!(read("Ok:                 4   "), None);
     }
 
     #[test]

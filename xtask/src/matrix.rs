@@ -33,7 +33,7 @@ pub(crate) fn run(words: &[String]) -> Result<Report> {
                 let ready =
                     !site.python.needs_older_pyo3() || with_older_pyo3(&mut site, &mut report)?;
                 if ready {
-                    test::everything(&site, &mut report)?;
+                    test::everything(&site, &mut report, test::WITH_PYTHON)?;
                 }
                 report.set_prefix("");
             }

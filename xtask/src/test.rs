@@ -12,25 +12,29 @@ use crate::{
     site::Site,
 };
 
+/// The packages whose tests depend on the Python they run with.
+pub(crate) const WITH_PYTHON: &str = "-p raddle -p raddle-glib -p raddle-tests";
+
 /// Runs every test with one interpreter, and those of Rust and C with a debug build of it too.
 pub(crate) fn run(site: &Site) -> Result<Report> {
     let mut report = Report::default();
-    everything(site, &mut report)?;
+    everything(site, &mut report, "--workspace")?;
     loom(site, &mut report);
     debug_build(site, &mut report)?;
     Ok(report)
 }
 
-/// The tests in Rust, C and Python.
-pub(crate) fn everything(site: &Site, report: &mut Report) -> Result<()> {
+/// The tests in Rust (of some packages), C and Python.
+pub(crate) fn everything(site: &Site, report: &mut Report, packages: &str) -> Result<()> {
     let built = site.build_c(report);
-    rust_and_c(site, report, built);
+    rust_and_c(site, report, built, packages);
     let demo = site.build_indexer(report);
     if built && demo { pytest(site, report) } else { Ok(()) }
 }
 
-fn rust_and_c(site: &Site, report: &mut Report, built: bool) {
-    let cargo = site.cargo(&["test", "--quiet", "--workspace", "--no-fail-fast"]);
+fn rust_and_c(site: &Site, report: &mut Report, built: bool, packages: &str) {
+    let mut cargo = site.cargo(&["test", "--quiet", "--no-fail-fast"]);
+    cargo.args(packages.split(' '));
     report.run("Rust tests", cargo, Reads::Tests(Counts::of_cargo));
     if built {
         let mut meson = with_display(site, "meson");
@@ -45,6 +49,7 @@ fn loom(site: &Site, report: &mut Report) {
         site.cargo(&["test", "--quiet", "--release", "-p", "raddle-tests", "--test", "loom_*"]);
     cargo.env("CARGO_TARGET_DIR", site.target.join("loom"));
     cargo.env("RUSTFLAGS", "--cfg raddle_loom").env("LOOM_MAX_PREEMPTIONS", "2");
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off"); // Not worth its time for models.
     report.run("loom models", cargo, Reads::Tests(Counts::of_cargo));
 }
 
@@ -54,6 +59,10 @@ fn pytest(site: &Site, report: &mut Report) -> Result<()> {
     let mut pytest = with_display(site, &python);
     pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/python"]);
     pytest.env("RADDLE_INDEXER", site.indexer_dir().join("indexer"));
+    // The extension module that was built, and the package as it is in the checkout.
+    let folders = [site.meson_dir().join("glue/python"), site.root.join("glue/python")];
+    let path = env::join_paths(folders).map_err(|error| error.to_string())?;
+    pytest.env("PYTHONPATH", path);
     report.run("Python tests", pytest, Reads::Tests(Counts::of_pytest));
     Ok(())
 }
@@ -113,7 +122,7 @@ fn debug_build(site: &Site, report: &mut Report) -> Result<()> {
     let site = Site::new(python, false)?;
     report.set_prefix("debug build: ");
     let built = site.build_c(report);
-    rust_and_c(&site, report, built);
+    rust_and_c(&site, report, built, WITH_PYTHON);
     report.set_prefix("");
     Ok(())
 }

@@ -11,12 +11,12 @@ use crate::{
 const MAP: &str = "glue/capi/raddle.map";
 const HEADERS: &str = "glue/capi/include/raddle/";
 
-/// The symbols of the version script.
+/// The symbols of the version script that are there for people.
 fn symbols() -> BTreeSet<String> {
     let map = file(MAP);
     let names = map.text.lines().filter_map(|line| line.trim().strip_suffix(';'));
     names
-        .filter(|name| name.starts_with(|first: char| first.is_alphabetic()))
+        .filter(|name| name.starts_with(|first: char| first.is_lowercase()))
         .map(str::to_owned)
         .collect()
 }

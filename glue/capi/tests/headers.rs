@@ -7,9 +7,9 @@ use std::{
     process::Command,
 };
 
-/// The checkout.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
+/// A file or directory of glue/capi.
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// What the Rust of glue/capi exports of one kind, as C declarations; `prefix` renames the types.
@@ -26,7 +26,7 @@ fn generated(kind: cbindgen::ItemType, prefix: Option<&str>) -> String {
     config.export.prefix = prefix.map(str::to_owned);
     // cbindgen follows the modules.
     let builder = cbindgen::Builder::new().with_config(config);
-    let builder = builder.with_src(root().join("glue/capi/src/lib.rs"));
+    let builder = builder.with_src(here("src/lib.rs"));
     let bindings = builder.generate().expect("cbindgen reads the sources of glue/capi");
     let mut text = Vec::new();
     bindings.write(&mut text);
@@ -63,7 +63,7 @@ fn layouts(generated: &str) -> Vec<String> {
 fn compile(name: &str, text: &str) -> Result<(), String> {
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let folder =
-        fs::read_dir(root().join("glue/capi/include/raddle")).expect("the headers are there");
+        fs::read_dir(here("include/raddle")).expect("the headers are there");
     let mut names: Vec<String> =
         folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.retain(|name| name.ends_with(".h"));
@@ -92,7 +92,7 @@ fn include_flags() -> Vec<String> {
     let code = "import sysconfig; print(sysconfig.get_config_var('INCLUDEPY'))";
     let mut flags = vec!["-isystem".to_owned(), ask(&python, &["-c", code])];
     flags.extend(ask("pkg-config", &["--cflags", "gobject-2.0"]).split(' ').map(str::to_owned));
-    flags.push(format!("-I{}", root().join("glue/capi/include").display()));
+    flags.push(format!("-I{}", here("include").display()));
     flags
 }
 
