@@ -78,7 +78,7 @@ const NEEDS: &[Need] = &[
     ),
     need(
         Probe::File("/usr/include/pybind11/pybind11.h"),
-        &[Bench],
+        &[Test, Bench, Matrix],
         ["pybind11-dev", "pybind11-devel", "pybind11"],
     ),
     want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""]),
