@@ -242,3 +242,27 @@ fn ft_utils_is_answered_for_on_request() {
         runtime.stop(None).unwrap();
     });
 }
+
+#[test]
+fn another_python_than_was_built_for_is_refused_by_name() {
+    // A library that comes before libpython and says that it is another one.
+    let name = "another_python_than_was_built_for_is_refused_by_name";
+    let folder = scratch("version");
+    let (source, library) = (folder.join("other.c"), folder.join("libother.so"));
+    fs::write(&source, "const char *Py_GetVersion(void) { return \"3.4.1 (another)\"; }").unwrap();
+    let build = ["-shared", "-fPIC", "-o", text(&library), text(&source)];
+    if std::env::var_os("LD_PRELOAD").is_none() {
+        assert!(std::process::Command::new("cc").args(build).status().unwrap().success());
+    }
+    let seen = Child::new(name).env("LD_PRELOAD", &library).run(|| {
+        let error = Runtime::start(&Options::new()).unwrap_err();
+        assert_eq!(error.status(), Status::Version);
+        assert!(error.message().contains("3.4"), "{error}");
+        assert!(error.message().contains(raddle::python_abi()), "{error}");
+    });
+    if let Some(seen) = seen {
+        seen.assert_success();
+        assert_eq!(seen.stderr, "", "CPython complained too");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
