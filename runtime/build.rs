@@ -1,4 +1,5 @@
 //! Compiles the CPython shim against the headers of the interpreter that PyO3 was configured for.
+#![forbid(unsafe_code)]
 
 use std::{env, path::Path, process::Command};
 

@@ -1,4 +1,5 @@
 //! hello.rs: Python from a thread of Rust's.
+#![forbid(unsafe_code)]
 
 use pyo3::prelude::*;
 

@@ -1,4 +1,5 @@
 //! What raddle answers when it cannot do a thing: a status for machines, one line for people.
+#![forbid(unsafe_code)]
 
 use core::fmt;
 use std::borrow::Cow;

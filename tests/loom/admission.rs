@@ -1,4 +1,5 @@
 //! Models of the gate's admission: an entry and a stop never miss each other.
+#![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 
 use std::sync::Arc;

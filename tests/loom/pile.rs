@@ -1,4 +1,5 @@
 //! Models of the pile on which dead threads' states and dropped references lie.
+#![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! A model of the reaper: a dead thread's state is cleared by the stop, or left to Python whole.
+#![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 
 use std::sync::Arc;

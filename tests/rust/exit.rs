@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    env, process,
+    ffi::c_void,
     sync::{
         Arc, Barrier,
         mpsc::{self, Sender},
@@ -10,7 +10,8 @@ use std::{
     thread::Builder,
 };
 
-use raddle::weave::at_thread_exit;
+use raddle::{Options, Runtime, gate, weave::at_thread_exit};
+use raddle_tests::in_child;
 
 /// Notes its end: a value with a destructor, as C++'s `thread_local` and Rust's have.
 struct Bell(Sender<&'static str>);
@@ -23,21 +24,6 @@ impl Drop for Bell {
 
 thread_local! {
     static BELL: RefCell<Option<Bell>> = const { RefCell::new(None) };
-}
-
-/// Runs the rest of `test` in a process of its own, and says whether this is that process.
-fn in_own_process(test: &str) -> bool {
-    if env::var_os("RADDLE_TEST_CHILD").is_some() {
-        return true;
-    }
-    let child = process::Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--test-threads=1"])
-        .env("RADDLE_TEST_CHILD", "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && said.contains("1 passed"), "{said}");
-    false
 }
 
 #[test]
@@ -74,76 +60,73 @@ fn a_thread_local_destructor_may_register_too() {
 
 #[test]
 fn key_number_0_is_a_key_like_any_other() {
-    if !in_own_process("key_number_0_is_a_key_like_any_other") {
-        return;
-    }
-    let next_key = || {
-        let mut key = libc::pthread_key_t::MAX;
-        // SAFETY: the key is this function's to write.
-        assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, None) }, 0);
-        key
-    };
-    let lowest = next_key();
-    assert_eq!(lowest, 0, "something in this process took key 0 before the test did");
-    // SAFETY: made above, and nobody uses it.
-    assert_eq!(unsafe { libc::pthread_key_delete(lowest) }, 0);
-    at_thread_exit(|| ()).unwrap();
-    assert_ne!(next_key(), 0, "raddle did not take key 0");
-    let (sender, receiver) = mpsc::channel();
-    Builder::new()
-        .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
-        .unwrap()
-        .join()
-        .unwrap();
-    assert_eq!(receiver.iter().count(), 1);
+    in_child("key_number_0_is_a_key_like_any_other", || {
+        let next_key = || {
+            let mut key = libc::pthread_key_t::MAX;
+            // SAFETY: the key is this function's to write.
+            assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, None) }, 0);
+            key
+        };
+        let lowest = next_key();
+        assert_eq!(lowest, 0, "something in this process took key 0 before the test did");
+        // SAFETY: made above, and nobody uses it.
+        assert_eq!(unsafe { libc::pthread_key_delete(lowest) }, 0);
+        at_thread_exit(|| ()).unwrap();
+        assert_ne!(next_key(), 0, "raddle did not take key 0");
+        let (sender, receiver) = mpsc::channel();
+        Builder::new()
+            .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
+            .unwrap()
+            .join()
+            .unwrap();
+        assert_eq!(receiver.iter().count(), 1);
+    });
 }
 
 #[test]
 fn a_machine_without_a_key_left_says_so() {
-    if !in_own_process("a_machine_without_a_key_left_says_so") {
-        return;
-    }
-    let mut key = 0;
-    let mut keys = Vec::new();
-    // SAFETY: the key is this function's to write.
-    while unsafe { libc::pthread_key_create(&raw mut key, None) } == 0 {
-        keys.push(key);
-    }
-    let refused = at_thread_exit(|| unreachable!()).unwrap_err();
-    assert_eq!(refused.status(), raddle::Status::NoMemory);
-    assert!(refused.message().contains("pthread key"));
-    // SAFETY: made above, and nobody uses it.
-    assert_eq!(unsafe { libc::pthread_key_delete(keys[0]) }, 0);
-    let (sender, receiver) = mpsc::channel();
-    Builder::new()
-        .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
-        .unwrap()
-        .join()
-        .unwrap();
-    assert_eq!(receiver.iter().count(), 1);
+    in_child("a_machine_without_a_key_left_says_so", || {
+        let mut key = 0;
+        let mut keys = Vec::new();
+        // SAFETY: the key is this function's to write.
+        while unsafe { libc::pthread_key_create(&raw mut key, None) } == 0 {
+            keys.push(key);
+        }
+        let refused = at_thread_exit(|| unreachable!()).unwrap_err();
+        assert_eq!(refused.status(), raddle::Status::NoMemory);
+        assert!(refused.message().contains("pthread key"));
+        // SAFETY: made above, and nobody uses it.
+        assert_eq!(unsafe { libc::pthread_key_delete(keys[0]) }, 0);
+        let (sender, receiver) = mpsc::channel();
+        Builder::new()
+            .spawn(move || at_thread_exit(move || sender.send(()).unwrap()).unwrap())
+            .unwrap()
+            .join()
+            .unwrap();
+        assert_eq!(receiver.iter().count(), 1);
+    });
 }
 
 #[test]
 fn threads_that_race_for_the_key_all_get_it() {
-    if !in_own_process("threads_that_race_for_the_key_all_get_it") {
-        return;
-    }
-    const THREADS: usize = 32;
-    let (sender, receiver) = mpsc::channel();
-    let start = Arc::new(Barrier::new(THREADS));
-    let threads = [(); THREADS].map(|()| {
-        let (sender, start) = (sender.clone(), Arc::clone(&start));
-        let body = move || {
-            start.wait();
-            at_thread_exit(move || sender.send(()).unwrap()).unwrap();
-        };
-        Builder::new().spawn(body).unwrap()
+    in_child("threads_that_race_for_the_key_all_get_it", || {
+        const THREADS: usize = 32;
+        let (sender, receiver) = mpsc::channel();
+        let start = Arc::new(Barrier::new(THREADS));
+        let threads = [(); THREADS].map(|()| {
+            let (sender, start) = (sender.clone(), Arc::clone(&start));
+            let body = move || {
+                start.wait();
+                at_thread_exit(move || sender.send(()).unwrap()).unwrap();
+            };
+            Builder::new().spawn(body).unwrap()
+        });
+        drop(sender);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(receiver.iter().count(), THREADS);
     });
-    drop(sender);
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    assert_eq!(receiver.iter().count(), THREADS);
 }
 
 #[test]
@@ -152,4 +135,38 @@ fn a_detached_thread_runs_its_duties() {
     let body = move || at_thread_exit(move || sender.send("gone").unwrap()).unwrap();
     drop(Builder::new().spawn(body).unwrap());
     assert_eq!(receiver.recv(), Ok("gone"));
+}
+
+/// A key whose destructor enters Python: what a `GPrivate` with a Python object in it does.
+fn key_that_enters() -> libc::pthread_key_t {
+    unsafe extern "C" fn enter(_value: *mut c_void) {
+        raddle::enter(|_| ()).unwrap();
+    }
+    let mut key = 0;
+    // SAFETY: the key is this function's to write, and `enter` takes any value.
+    assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(enter)) }, 0);
+    key
+}
+
+#[test]
+fn a_thread_that_first_enters_at_its_very_end_leaves_nothing_behind() {
+    in_child("a_thread_that_first_enters_at_its_very_end_leaves_nothing_behind", || {
+        let runtime = Runtime::start(&Options::new()).unwrap();
+        let key = key_that_enters();
+        let before = gate::stats();
+        let body = move || {
+            // SAFETY: the key was made above; its destructor looks at no value.
+            let status = unsafe { libc::pthread_setspecific(key, (&raw const key).cast()) };
+            assert_eq!(status, 0);
+        };
+        for _ in 0..8 {
+            Builder::new().spawn(body).unwrap().join().unwrap();
+        }
+        raddle::enter(|_| ()).unwrap();
+        let after = gate::stats();
+        assert_eq!(after.threads - before.threads, 9);
+        assert_eq!(after.live_threads, before.live_threads + 1, "this thread alone is left");
+        assert_eq!(after.reaped - before.reaped, 8);
+        runtime.stop(None).unwrap();
+    });
 }

@@ -1,4 +1,5 @@
 //! The early phase: hooks that run on a dying thread while Python still knows it.
+#![forbid(unsafe_code)]
 
 use core::{cell::Cell, cell::RefCell, mem::ManuallyDrop};
 

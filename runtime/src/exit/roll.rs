@@ -10,8 +10,13 @@ use core::{cell::Cell, ptr};
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// One thread with duties, or a vacancy.
+///
+/// | `native` | the entry is | next, and by whom |
+/// |---|---|---|
+/// | `VACANT` | nobody's | `TAKEN`, by a thread that needs one |
+/// | `TAKEN` | being filled in | the kernel's name, by the same thread |
+/// | a name | that thread's | `VACANT`, by the thread, or by a waiter once it is gone |
 struct Entry {
-    /// The kernel's name of the thread: `VACANT`, `TAKEN` while an entry changes hands, or the name.
     native: AtomicU32,
     /// pthread's name of the thread; belongs to whoever put `TAKEN` into `native`.
     ident: AtomicU64,

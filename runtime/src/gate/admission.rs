@@ -19,6 +19,7 @@
 //!
 //! A *visit* is a touch of Python's memory by a thread that may not be registered here: handing a
 //! dead thread's state over, or asking the main thread to drain. Visits are counted.
+#![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 

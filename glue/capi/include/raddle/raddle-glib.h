@@ -13,8 +13,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOptions, raddle_options_free)
 /**
  * RaddleHold:
  * @RADDLE_HOLD_CALLBACK: each callback enters Python and leaves it
- * @RADDLE_HOLD_TURN: the loop holds Python from wake-up to poll, and gives it
- *   up only when poll would block or another thread has waited for long
+ * @RADDLE_HOLD_TURN: a loop that is run with Python held, by
+ *   raddle_main_loop_run() or inside an entry, holds it from wake-up to poll,
+ *   and gives it up only when poll would block or it has held it for 5 ms
  *
  * Where a main loop holds Python. The second is the faster one when Python is
  * contended, and deadlocks a host whose callbacks wait for a thread that needs
@@ -37,14 +38,19 @@ typedef enum {
  * Puts raddle's poll function on @context. In both modes it gives Python up
  * around poll(2) if the thread holds it, at whatever depth: nested loops and
  * code that forgot to release never keep Python from others. Attaching again
- * changes the mode.
+ * changes the mode, and keeps what is chained.
  *
- * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NOT_STARTED;
- *   %RADDLE_STATUS_INVALID for a @hold that is none;
- *   %RADDLE_STATUS_WRONG_ORDER if another poll function is in place and @chain
- *   is not it
+ * It stays for as long as the context does: after a stop it only polls, and the
+ * next start finds it. Nothing is kept about @context, which may be freed
+ * attached.
  *
- * Thread: any that owns @context or before it is iterated.
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NOT_STARTED or
+ *   %RADDLE_STATUS_CLOSED if no runtime is open; %RADDLE_STATUS_INVALID for a
+ *   @hold that is none; %RADDLE_STATUS_WRONG_ORDER if another poll function is
+ *   in place and @chain is not it, or @chain is not in place;
+ *   %RADDLE_STATUS_NO_MEMORY for an eighth different @chain in this process
+ *
+ * Thread: any, also while another one iterates @context.
  *
  * Since: 0.1
  */
@@ -59,8 +65,10 @@ RaddleStatus  raddle_main_context_attach     (GMainContext  *context,
  *
  * Puts the former poll function back, if raddle's is still in place.
  *
- * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if somebody
- *   replaced raddle's poll function since
+ * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if raddle's poll
+ *   function is not in place: never attached, or replaced by somebody since
+ *
+ * Thread: any, before start and after stop too.
  *
  * Since: 0.1
  */
@@ -90,14 +98,16 @@ void          raddle_destroy_notify          (gpointer       object);
  * @out_id: (out) (optional): the source's id in @context
  *
  * Calls @callable when @context is idle, until it returns something false.
- * An exception goes to sys.unraisablehook and removes the source; but
- * KeyboardInterrupt and SystemExit end raddle_main_loop_run().
+ * An exception goes to sys.unraisablehook, with @callable as what it is about,
+ * and removes the source; but KeyboardInterrupt and SystemExit end the
+ * innermost raddle_main_loop_run() of the thread, if there is one. After a stop
+ * has begun @callable is not called, and the source is removed.
  *
  * Returns: %RADDLE_STATUS_OK, %RADDLE_STATUS_NULL, %RADDLE_STATUS_INVALID if
  *   @callable is not callable, or a status of raddle_enter()
  *
- * Thread: any, holding Python or not; @callable runs on @context's owner, and
- * is dropped wherever the source dies.
+ * Thread: any, holding Python or not; enters Python. @callable runs on
+ * @context's owner, and is dropped, once, wherever the source dies.
  *
  * Since: 0.1
  */
@@ -133,9 +143,10 @@ RaddleStatus  raddle_fd_add                  (GMainContext  *context,
  * Calls @callable once on the thread that runs @context: at once if that is
  * this thread, as g_main_context_invoke_full() decides.
  *
- * Returns: as raddle_idle_add()
+ * Returns: as raddle_idle_add(); it says nothing of what @callable returns or
+ *   raises
  *
- * Thread: any, holding Python or not.
+ * Thread: any, holding Python or not; enters Python.
  *
  * Since: 0.1
  */
@@ -151,14 +162,19 @@ RaddleStatus  raddle_main_context_invoke     (GMainContext  *context,
  * g_main_loop_run() with Python's signals: Python's handlers run while the
  * loop idles, and if one raises (Ctrl-C raises KeyboardInterrupt), or a
  * source's callable raises KeyboardInterrupt or SystemExit, the loop ends.
- * Python is given up while it runs.
+ * Nests; a signal ends the innermost one. SIGINT reaches Python only if it has
+ * a handler: see raddle_options_set_signal_handlers().
+ *
+ * Python is given up while the loop runs; on a context that was attached with
+ * %RADDLE_HOLD_TURN it is held from wake-up to poll instead.
  *
  * Returns: %RADDLE_STATUS_OK after g_main_loop_quit(); %RADDLE_STATUS_PYTHON
  *   if an exception ended it: it is set as Python's current exception if this
  *   thread holds Python, otherwise raddle_last_error_message() names it;
- *   %RADDLE_STATUS_NULL, %RADDLE_STATUS_NOT_STARTED
+ *   %RADDLE_STATUS_NULL; %RADDLE_STATUS_NOT_STARTED or %RADDLE_STATUS_CLOSED,
+ *   and then the loop was not run
  *
- * Thread: the one that owns the loop's context; signals are Python's main
+ * Thread: one that may own the loop's context; signals are Python's main
  * thread's alone.
  *
  * Since: 0.1
