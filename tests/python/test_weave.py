@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 
@@ -299,3 +300,16 @@ def test_an_installed_ft_utils_wins(tmp_path):
         print(error)
     """
     assert run_python("-c", program, tmp_path).splitlines() == ["theirs", "No module named 'ft_utils.weave'"]
+
+
+@pytest.mark.parametrize(
+    "language", [["-xc", "-std=c11"], ["-xc", "-std=c11", "-DPy_LIMITED_API=0x030b0000"], ["-xc++", "-std=c++17"]]
+)
+def test_ft_weave_h_compiles_on_its_own(language, tmp_path):
+    source = tmp_path / "ft_weave"
+    source.write_text("#include <raddle/ft_weave.h>\nextern weave_local void *value;\n")
+    headers = HERE.parents[1] / "glue" / "capi" / "include"
+    compiler = os.environ.get("CC", "cc").split()
+    flags = ["-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{headers}"]
+    python = ["-isystem", sysconfig.get_path("include")]
+    subprocess.run([*compiler, *language, *flags, *python, source], check=True)
