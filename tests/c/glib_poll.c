@@ -109,6 +109,7 @@ static void
 a_held_loop_lets_others_run_while_it_sleeps (void)
 {
   IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
   GMainContext *contexts[] = { NULL, g_main_context_new () };
   for (guint i = 0; i < G_N_ELEMENTS (contexts); i++)
     for (RaddleHold hold = RADDLE_HOLD_CALLBACK; hold <= RADDLE_HOLD_TURN; hold++)
@@ -130,6 +131,7 @@ a_held_loop_lets_others_run_while_it_sleeps (void)
         g_main_loop_unref (loop);
       }
   g_main_context_unref (contexts[1]);
+  stop_python (runtime);
 }
 
 static gpointer
@@ -167,6 +169,7 @@ static void
 three_nested_loops_let_others_run (void)
 {
   IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
   for (RaddleHold hold = RADDLE_HOLD_CALLBACK; hold <= RADDLE_HOLD_TURN; hold++)
     {
       GMainContext *context = watched_context (hold);
@@ -183,6 +186,7 @@ three_nested_loops_let_others_run (void)
         g_main_loop_unref (loops[i]);
       g_main_context_unref (context);
     }
+  stop_python (runtime);
 }
 
 /* A source that looks who holds Python, turns a few times, and quits. */
@@ -285,6 +289,7 @@ static void
 a_busy_python_thread_and_the_loop_both_get_on (void)
 {
   IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
   for (RaddleHold hold = RADDLE_HOLD_CALLBACK; hold <= RADDLE_HOLD_TURN; hold++)
     {
       GMainContext *context = watched_context (hold);
@@ -302,12 +307,14 @@ a_busy_python_thread_and_the_loop_both_get_on (void)
       g_main_loop_unref (turns.loop);
       g_main_context_unref (context);
     }
+  stop_python (runtime);
 }
 
 static void
 one_iteration_gives_python_up_too (void)
 {
   IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
   GMainContext *context = watched_context (RADDLE_HOLD_CALLBACK);
   GMainLoop *loop = g_main_loop_new (context, TRUE);
   assert_ok (raddle_enter ());
@@ -319,6 +326,7 @@ one_iteration_gives_python_up_too (void)
   assert_ok (raddle_leave ());
   g_main_loop_unref (loop);
   g_main_context_unref (context);
+  stop_python (runtime);
 }
 
 /* A thread with a context of its own, its thread-default one. */
@@ -348,6 +356,7 @@ static void
 threads_run_held_loops_of_their_own_side_by_side (void)
 {
   IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
   Meeting meeting;
   meeting_init (&meeting, 4);
   assert_ok (raddle_enter ());
@@ -361,6 +370,47 @@ threads_run_held_loops_of_their_own_side_by_side (void)
   assert_ok (raddle_enter ());
   g_assert_cmpint (evaluate ("turned"), ==, 200);
   assert_ok (raddle_leave ());
+  stop_python (runtime);
+}
+
+static gpointer
+attach_and_detach (gpointer loop)
+{
+  GMainContext *context = g_main_loop_get_context (loop);
+  for (guint i = 0; i < 3000; i++)
+    {
+      assert_ok (raddle_main_context_attach (context, i % 2, NULL));
+      if (i % 3 == 0)
+        assert_ok (raddle_main_context_detach (context));
+    }
+  assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_CALLBACK, NULL));
+  assert_ok (raddle_enter ());
+  run ("done = 1");
+  assert_ok (raddle_leave ());
+  g_main_loop_quit (loop);
+  return NULL;
+}
+
+static void
+a_held_loop_goes_on_while_its_poll_function_is_changed (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  GMainContext *context = g_main_context_new ();
+  GMainLoop *loop = g_main_loop_new (context, FALSE);
+  Turns turns = { loop, G_MAXUINT, 0, 0 };
+  add (context, g_timeout_source_new (1), turn, &turns);
+  assert_ok (raddle_enter ());
+  run ("done = 0");
+  GThread *thread = g_thread_new ("changes", attach_and_detach, loop);
+  g_main_loop_run (loop);
+  g_assert_true (raddle_is_held ());
+  g_assert_cmpint (evaluate ("done"), ==, 1);
+  assert_ok (raddle_leave ());
+  g_thread_join (thread);
+  g_main_loop_unref (loop);
+  g_main_context_unref (context);
+  stop_python (runtime);
 }
 
 static void
@@ -460,6 +510,8 @@ main (int    argc,
   g_test_add_func ("/glib/poll/one-iteration-gives-python-up-too", one_iteration_gives_python_up_too);
   g_test_add_func ("/glib/poll/threads-run-held-loops-of-their-own-side-by-side",
                    threads_run_held_loops_of_their_own_side_by_side);
+  g_test_add_func ("/glib/poll/a-held-loop-goes-on-while-its-poll-function-is-changed",
+                   a_held_loop_goes_on_while_its_poll_function_is_changed);
   g_test_add_func ("/glib/poll/the-interruption-of-a-poll-outlives-taking-python-back",
                    the_interruption_of_a_poll_outlives_taking_python_back);
   g_test_add_func ("/glib/attach/somebody-else-s-poll-function-is-refused-unless-named",
@@ -467,8 +519,5 @@ main (int    argc,
   g_test_add_func ("/glib/attach/detaching-leaves-alone-what-others-put-in-place-since",
                    detaching_leaves_alone_what_others_put_in_place_since);
   g_test_add_func ("/glib/attach/a-hold-that-is-none-is-refused", a_hold_that_is_none_is_refused);
-  RaddleRuntime *runtime = start_python ();
-  int result = g_test_run ();
-  stop_python (runtime);
-  return result;
+  return run_with_python ();
 }
