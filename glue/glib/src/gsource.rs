@@ -103,11 +103,11 @@ fn named(source: *mut ffi::GSource, name: &core::ffi::CStr, priority: Priority) 
 }
 
 unsafe extern "C" fn prepare(_: *mut ffi::GSource, timeout: *mut c_int) -> ffi::gboolean {
+    let longest = wakeup::before_wait();
     if !timeout.is_null() {
-        // SAFETY: GLib's place for how long we let it sleep: for ever.
-        unsafe { timeout.write(-1) };
+        // SAFETY: GLib's place for how long we let it sleep.
+        unsafe { timeout.write(longest) };
     }
-    wakeup::before_wait();
     ffi::GFALSE
 }
 

@@ -39,7 +39,7 @@ pub enum Hold {
     #[default]
     Callback,
     /// A loop that is run with Python held holds it from wake-up to poll, and gives it up only when
-    /// poll would sleep or Python was held for [5 ms](self). Cheaper when Python is contended;
+    /// poll would sleep or Python was held for 5 ms. Cheaper when Python is contended;
     /// deadlocks a host whose callbacks wait for a thread that needs Python.
     Turn,
 }

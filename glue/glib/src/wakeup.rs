@@ -4,25 +4,31 @@
 //! asyncio, PyGObject's own `MainLoop.run`, and we. So it is ours for a loop's time only, and
 //! others may take it meanwhile without asking, and leave it at -1. Therefore
 //!
-//! - we *look again* whenever Python has run on this thread: after each callable of ours, and before
-//!   a wait if the gate has counted an entry since, or a signal has interrupted the last one;
+//! - we *look again* whenever Python has run on this thread: after each callable of ours, while
+//!   Python is held anyway; and before a wait if the gate has counted an entry since (but ten times
+//!   a second at most, for an entry may have to wait), or a signal has interrupted the last one;
 //! - what we find there we remember, and pass on to it what arrives (*chain*);
 //! - at the end we put back what was there before, if it still is the same file.
 //!
 //! A loop that runs inside another one on the same thread shares its descriptor.
 
 use core::cell::{Cell, RefCell};
+use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use std::io::{ErrorKind, Read as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
 
 use pyo3::{Bound, PyAny, Python};
 use raddle::{Raised, Ref, gate};
 
 use crate::callable::{Visit, call_with_number};
 use crate::main_loop;
+
+/// How long code that entered by itself may keep the descriptor before we look.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 thread_local! {
     static HERE: RefCell<Weak<Wakeup>> = const { RefCell::new(Weak::new()) };
@@ -43,6 +49,8 @@ pub(crate) struct Wakeup {
     others: RefCell<Vec<Other>>,
     /// The gate's count of entries at the last look.
     seen: Cell<u64>,
+    /// When that was.
+    looked: Cell<Instant>,
 }
 
 /// A descriptor that was in place before ours.
@@ -115,6 +123,7 @@ pub(crate) fn open(py: Python<'_>) -> Option<Rc<Wakeup>> {
         keywords: Ref::new(keywords),
         others: RefCell::default(),
         seen: Cell::new(0),
+        looked: Cell::new(Instant::now()),
     });
     // Refused on any thread but Python's main one, and only there.
     let Some(before) = wakeup.set(py, wakeup.number) else {
@@ -189,12 +198,21 @@ pub(crate) fn note_entries() {
     }
 }
 
-/// Looks again before a wait, if Python may have run here since.
-pub(crate) fn before_wait() {
-    let Some(wakeup) = here() else { return };
-    if INTERRUPTED.take() || wakeup.seen.get() != gate::entries_here() {
-        wakeup.visit();
+/// Looks again before a wait, if Python may have run here since the last look. Says after how many
+/// milliseconds the wait must end for the next look; -1 if it need not.
+pub(crate) fn before_wait() -> c_int {
+    let Some(wakeup) = here() else { return -1 };
+    if !INTERRUPTED.take() {
+        if wakeup.seen.get() == gate::entries_here() {
+            return -1;
+        }
+        let rest = LOOK_EVERY.saturating_sub(wakeup.looked.get().elapsed());
+        if !rest.is_zero() {
+            return c_int::try_from(rest.as_millis()).unwrap_or(0) + 1;
+        }
     }
+    wakeup.visit();
+    -1
 }
 
 /// Takes what arrived, and runs Python's signal handlers.
@@ -246,6 +264,7 @@ impl Wakeup {
 
     /// Puts ours in place, and remembers whose place it took.
     fn take_place(&self, py: Python<'_>) {
+        self.looked.set(Instant::now());
         match self.set(py, self.number) {
             Some(before) => self.remember(before),
             // Not the main thread any more, as in the child of a fork: nothing to serve.
