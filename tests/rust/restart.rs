@@ -37,7 +37,7 @@ fn rounds(code: &str) {
 
 /// Runs the rounds in a child, if a control in another child bears them.
 fn compare(name: &str, code: &str) {
-    let child = || Child::new(name).timeout(Duration::from_secs(300));
+    let child = || Child::new(name).timeout(Duration::from_secs(600));
     let in_c = std::ffi::CString::new(code).unwrap();
     let bears = child().env("ROUNDS_OF", "control").run(|| match std::env::var("ROUNDS_OF") {
         Ok(kind) if kind == "control" => control(&in_c),
@@ -53,7 +53,7 @@ fn compare(name: &str, code: &str) {
 
 #[test]
 fn two_hundred_starts_in_one_process() {
-    let seen = Child::new("two_hundred_starts_in_one_process").timeout(Duration::from_secs(240));
+    let seen = Child::new("two_hundred_starts_in_one_process").timeout(Duration::from_secs(600));
     let seen = seen.run(|| rounds("import builtins, sys; r = sum(range(10))"));
     seen.inspect(Seen::assert_success);
 }
