@@ -285,6 +285,10 @@ pub(super) fn enter(
         return attach_from_other(slot, how);
     }
     let context = if how.fresh { python::enter_context()? } else { ptr::null_mut() };
+    if slot.thread.load(Ordering::Relaxed) == 0 && !crate::exit::early_passed() {
+        // For the figures: a thread of Python's may never enter in any other way.
+        registry::register(slot);
+    }
     count(&slot.nested, 1);
     let mut frame = Frame::new(Kind::Held, current);
     frame.by_block = how.by_block;
