@@ -18,7 +18,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "tests" / "indexer_reference.py"
-DEADLINE = 120
+DEADLINE = 300
 SHARED = ("files", "words", "functions", "imports", "errors", "bytes", "lines", "duplicates")
 
 
