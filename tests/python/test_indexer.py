@@ -497,6 +497,31 @@ def index(path, data):
     assert ours["words"] == 12
 
 
+def test_ctrl_c_while_a_plugin_is_loaded_ends_it(tree, tmp_path):
+    strike = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    plugins = plugin_folder(tmp_path / "plugins", early=strike, later="def index(path, data): pass\n")
+    done = run("--json", "--plugins", plugins, tree, preexec_fn=heed_ctrl_c)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == f"indexer: interrupted while loading {plugins}/early.py\n"
+
+
+def test_ctrl_c_while_plugins_begin_ends_it(tree, tmp_path):
+    plugins = plugin_folder(
+        tmp_path / "plugins",
+        begins="""
+import os, signal
+
+def begin():
+    os.kill(os.getpid(), signal.SIGINT)
+
+def index(path, data): pass
+""",
+    )
+    ours = index("--plugins", plugins, tree, status=130, preexec_fn=heed_ctrl_c)
+    assert ours["interrupted"] is True
+    assert ours["plugin_errors"] == 0
+
+
 # The command line and the terminal.
 
 

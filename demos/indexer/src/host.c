@@ -3,6 +3,7 @@
 
 #include "host.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #include <gio/gio.h>
@@ -29,6 +30,21 @@ describe (RaddleOptions *options, const char *plugin_folder)
   return status;
 }
 
+/* Python does not start if Ctrl-C strikes between its first module and its last: hold it back. */
+static RaddleStatus
+start_undisturbed (const RaddleOptions *options, RaddleRuntime **out)
+{
+  sigset_t interrupt, before;
+  RaddleStatus status;
+
+  sigemptyset (&interrupt);
+  sigaddset (&interrupt, SIGINT);
+  pthread_sigmask (SIG_BLOCK, &interrupt, &before);
+  status = raddle_runtime_new (options, out);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  return status;
+}
+
 bool
 host_start (const char *plugin_folder, RaddleRuntime **out, GError **error)
 {
@@ -36,7 +52,7 @@ host_start (const char *plugin_folder, RaddleRuntime **out, GError **error)
   RaddleRuntime *runtime = NULL;
 
   if (describe (options, plugin_folder) != RADDLE_STATUS_OK ||
-      raddle_runtime_new (options, &runtime) != RADDLE_STATUS_OK)
+      start_undisturbed (options, &runtime) != RADDLE_STATUS_OK)
     return fail (error, raddle_last_error_message ());
 
   /* Plugins may run the main loop too (PyGObject does): Python is never kept while it polls. */
@@ -82,13 +98,26 @@ host_ask (HostFacts *out, GError **error)
   if (!(facts.executable = ask_text ("sys", "executable", NULL)) ||
       !(facts.stdlib = ask_text ("sysconfig", "get_path", "stdlib")))
     {
+      bool interrupted = PyErr_ExceptionMatches (PyExc_KeyboardInterrupt);
       g_autofree char *what = python_take_exception (NULL);
 
-      return fail (error, what);
+      g_set_error_literal (error, G_IO_ERROR,
+                           interrupted ? G_IO_ERROR_CANCELLED : G_IO_ERROR_FAILED, what);
+      return false;
     }
   *out = facts;
   facts = (HostFacts) { 0 };
   return true;
+}
+
+void
+host_forget_interrupts (void)
+{
+  RADDLE_ENTER_SCOPE (scope);
+
+  signal (SIGINT, SIG_DFL);
+  if (scope.entered && PyErr_CheckSignals () < 0)
+    PyErr_Clear ();
 }
 
 bool

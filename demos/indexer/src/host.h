@@ -18,8 +18,12 @@ typedef struct {
  * if that cannot be. The main thread. */
 bool host_start       (const char *plugin_folder, RaddleRuntime **out, GError **error);
 
-/* Enters Python. */
+/* Enters Python. After Ctrl-C the error is G_IO_ERROR_CANCELLED. */
 bool host_ask         (HostFacts *out, GError **error);
+
+/* The work is done: from here on Ctrl-C ends the process at once, and one that Python has not yet
+ * heard of is forgotten, or it would strike in Python's end. Enters Python, on the main thread. */
+void host_forget_interrupts (void);
 
 /* Ends Python. If a plugin's thread stays inside, tells who it is, on stderr, and leaves Python as
  * it is; then it returns false. Drops the reference. */

@@ -12,6 +12,8 @@
 #include <locale.h>
 #include <stdio.h>
 
+#include <gio/gio.h>
+
 #include "host.h"
 #include "options.h"
 #include "pass.h"
@@ -34,7 +36,7 @@ static int
 tell_failure (const GError *error)
 {
   fprintf (stderr, "indexer: %s\n", error->message);
-  return FAILED;
+  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? INTERRUPTED : FAILED;
 }
 
 /* A pass that is run for its time only: what plugins complain of has been told already. */
@@ -141,6 +143,7 @@ index_tree (const Work *work, const HostFacts *facts)
   if (error)
     return tell_failure (error);
 
+  host_forget_interrupts ();
   report_print (&report);
   if (options->json)
     report_print_json (&report);

@@ -42,19 +42,6 @@ complain_of_exception (GPtrArray *complaints, const Plugin *plugin, const char *
     complaints_add (complaints, plugin->name, "%s %s", what, during);
 }
 
-/* The same for what runs on the main thread, where Ctrl-C may strike in the middle of a plugin's
- * code: the main loop gets the interrupt again, to end by it. */
-static void
-complain_on_main_thread (GPtrArray *complaints, const Plugin *plugin, const char *during)
-{
-  bool interrupted = PyErr_ExceptionMatches (PyExc_KeyboardInterrupt);
-
-  complain_of_exception (complaints, plugin, during);
-  /* Not sooner: Python looks for signals when it makes the complaint's text. */
-  if (interrupted)
-    PyErr_SetInterrupt ();
-}
-
 /* The steps of importlib's recipe for a source file, since a plugin may be called like a module
  * of the standard library. Returns a module, or NULL with an exception set. */
 static PyObject *
@@ -91,19 +78,27 @@ find_hook (PyObject *module, const char *name)
   return hook;
 }
 
-static void
-load_one (Plugins *self, const char *folder, const char *file, GPtrArray *complaints)
+/* Returns false, with error set, only if Ctrl-C struck. */
+static bool
+load_one (Plugins *self, const char *folder, const char *file, GPtrArray *complaints,
+          GError **error)
 {
   g_autofree char *path = g_build_filename (folder, file, NULL);
   g_autofree char *name = g_strndup (file, strlen (file) - strlen (".py"));
   Plugin plugin = { .name = g_intern_string (name) };
   g_autoptr (PyObject) module = import_file (name, path);
 
+  if (!module && PyErr_ExceptionMatches (PyExc_KeyboardInterrupt))
+    {
+      PyErr_Clear ();
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted while loading %s", path);
+      return false;
+    }
   if (!module)
     {
       g_autofree char *advice = g_strdup_printf ("while loading; mend or remove %s", path);
 
-      complain_on_main_thread (complaints, &plugin, advice);
+      complain_of_exception (complaints, &plugin, advice);
     }
   else if (!(plugin.index = find_hook (module, "index")))
     {
@@ -116,6 +111,7 @@ load_one (Plugins *self, const char *folder, const char *file, GPtrArray *compla
       plugin.finish = find_hook (module, "finish");
     }
   g_array_append_val (self->list, plugin);
+  return true;
 }
 
 static int
@@ -163,7 +159,8 @@ plugins_load (const char *folder, GPtrArray *complaints, GError **error)
         return NULL;
       }
     for (guint i = 0; i < files->len; i++)
-      load_one (self, folder, files->pdata[i], complaints);
+      if (!load_one (self, folder, files->pdata[i], complaints, error))
+        return NULL;
   }
 
   for (guint i = 0; i < self->list->len; i++)
@@ -212,8 +209,15 @@ plugins_begin (Plugins *self, GPtrArray *complaints)
       if (!plugin->index || !plugin->begin)
         continue;
       result = PyObject_CallNoArgs (plugin->begin);
+      if (!result && PyErr_ExceptionMatches (PyExc_KeyboardInterrupt))
+        {
+          /* Ctrl-C in the middle of a plugin's code. The main loop gets it again, to end by it. */
+          PyErr_Clear ();
+          PyErr_SetInterrupt ();
+          return;
+        }
       if (!result)
-        complain_on_main_thread (complaints, plugin, "in begin()");
+        complain_of_exception (complaints, plugin, "in begin()");
     }
 }
 
@@ -356,7 +360,7 @@ plugins_finish (Plugins *self, guint i, GPtrArray *complaints)
       }
     if (PyErr_Occurred ())
       {
-        complain_on_main_thread (complaints, plugin, "in finish()");
+        complain_of_exception (complaints, plugin, "in finish()");
         return NULL;
       }
   }

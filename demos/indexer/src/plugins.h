@@ -27,7 +27,8 @@ typedef struct {
 
 /* Loads every *.py in folder, in the order of their names, but none that starts with "_" or ".".
  * One that cannot be loaded is a complaint and is left out. Returns NULL with error set if the
- * folder cannot be listed or nothing in it can be used. Enters Python. */
+ * folder cannot be listed or nothing in it can be used, or (G_IO_ERROR_CANCELLED) after Ctrl-C.
+ * Enters Python, on the main thread. */
 Plugins    *plugins_load      (const char *folder, GPtrArray *complaints, GError **error);
 
 /* Any thread, holding Python or not, but before the runtime stops. */
