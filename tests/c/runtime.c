@@ -355,6 +355,27 @@ an_adopted_python_is_the_host_s (void)
   assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
   g_assert_cmpint (GPOINTER_TO_INT (on_a_thread (enter_and_report, NULL)), ==, RADDLE_STATUS_CLOSED);
   g_assert_false (raddle_runtime_is_open (runtime));
+  assert_ok (raddle_runtime_stop (runtime, 0));
+  raddle_runtime_unref (runtime);
+}
+
+static void
+an_adopted_python_may_be_left (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = NULL;
+  Py_InitializeEx (0);
+  assert_ok (raddle_runtime_adopt (&runtime));
+  assert_ok (raddle_runtime_stop (runtime, 1000));
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  g_assert_true (Py_IsInitialized ());
+  g_assert_cmpint (PyRun_SimpleString ("import threading"), ==, 0);
+  raddle_runtime_unref (runtime);
+  assert_ok (raddle_runtime_adopt (&runtime));
+  g_assert_cmpuint (raddle_runtime_get_generation (runtime), ==, 2);
+  assert_ok (raddle_enter ());
+  assert_ok (raddle_leave ());
+  g_assert_cmpint (Py_FinalizeEx (), ==, 0);
   raddle_runtime_unref (runtime);
 }
 
@@ -423,6 +444,7 @@ main (int    argc,
   g_test_add_func ("/runtime/latency/is-the-switch-interval", latency_is_the_switch_interval);
   g_test_add_func ("/runtime/references-do-not-stop-it", references_do_not_stop_it);
   g_test_add_func ("/runtime/adopt/is-the-host-s-python", an_adopted_python_is_the_host_s);
+  g_test_add_func ("/runtime/adopt/may-be-left-and-adopted-again", an_adopted_python_may_be_left);
   g_test_add_func ("/runtime/stop/says-who-is-inside", a_stop_says_who_is_inside_and_ends_nothing);
   g_test_add_func ("/runtime/stop/waits-for-those-inside", a_stop_waits_for_those_inside);
   g_test_add_func ("/runtime/stop/waits-for-python-threads", a_stop_waits_for_python_threads);

@@ -56,7 +56,8 @@ RaddleStatus  raddle_enter_fresh      (void);
  * set when the entry gives Python up goes to sys.unraisablehook.
  *
  * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if there is no
- *   entry to leave or a raddle_unblock_threads() inside it was not closed
+ *   entry to leave, or something inside it gave Python up and did not take it
+ *   back
  *
  * Thread: the one that entered.
  *
@@ -87,8 +88,10 @@ RaddleStatus  raddle_unblock_threads  (void);
  * Closes the innermost raddle_unblock_threads() of this thread: takes Python
  * back, at the depth at which it was given up.
  *
- * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if nothing was
- *   given up, or an entry made since is still open
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_WRONG_ORDER if nothing was
+ *   given up, or an entry made since is still open; or %RADDLE_STATUS_CLOSED
+ *   if Python has ended meanwhile by another hand, or this is the child of a
+ *   plain fork: then the pair is closed, and Python is not held
  *
  * Thread: the one that gave Python up.
  *

@@ -180,7 +180,9 @@ RaddleStatus   raddle_runtime_adopt                (RaddleRuntime **out);
  * Returns: %RADDLE_STATUS_OK, also if it has stopped already;
  *   %RADDLE_STATUS_NULL; %RADDLE_STATUS_WRONG_THREAD on another thread than
  *   the one that started it; %RADDLE_STATUS_WRONG_ORDER inside an entry;
- *   %RADDLE_STATUS_BUSY
+ *   %RADDLE_STATUS_BUSY; %RADDLE_STATUS_CLOSED after raddle_runtime_abandon()
+ *   and in the child of a plain fork; or %RADDLE_STATUS_PYTHON if Python has
+ *   ended, but what its streams still held could not be written
  *
  * Thread: the one that started Python.
  *
