@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Directories that hold nothing of ours.
-const FOREIGN: &[&str] = &["target", "vendor", "__pycache__", "build"];
+const FOREIGN: &[&str] = &["target", "vendor", "__pycache__"];
 
 /// A text file of the checkout.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
         if kind.is_dir()
             && !hidden
             && !FOREIGN.contains(&name.as_str())
-            && !name.starts_with("build-")
+            && !name.starts_with("build")
         {
             walk(root, &path, found);
         } else if kind.is_file()
