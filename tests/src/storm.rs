@@ -55,7 +55,7 @@ pub fn storm(seed: u64) {
                     let quiet = dice.below(4) == 0;
                     match enter(|py| {
                         if quiet {
-                            py.detach(|| ())
+                            py.detach(|| ());
                         }
                     }) {
                         Ok(()) => started = true,
