@@ -329,6 +329,21 @@ one_iteration_gives_python_up_too (void)
   stop_python (runtime);
 }
 
+/* How many threads have turned while they held Python. None quits before all have. */
+static gint turning;
+
+static gboolean
+turn_until_all_do (gpointer data)
+{
+  Turns *turns = data;
+  g_assert_true (raddle_is_held ());
+  if (turns->held++ == 0)
+    g_atomic_int_inc (&turning);
+  if (turns->held >= turns->turns && g_atomic_int_get (&turning) == 4)
+    g_main_loop_quit (turns->loop);
+  return G_SOURCE_CONTINUE;
+}
+
 /* A thread with a context of its own, its thread-default one. */
 static gpointer
 run_own_loop (gpointer data)
@@ -339,12 +354,12 @@ run_own_loop (gpointer data)
   assert_ok (raddle_main_context_attach (g_main_context_get_thread_default (),
                                          RADDLE_HOLD_CALLBACK, NULL));
   Turns turns = { g_main_loop_new (context, FALSE), 50, 0, 0 };
-  add (context, g_timeout_source_new (1), enter_and_count, &turns);
+  add (context, g_timeout_source_new (1), turn_until_all_do, &turns);
   meet (meeting);
   assert_ok (raddle_enter ());
   g_main_loop_run (turns.loop);
   assert_ok (raddle_leave ());
-  g_assert_cmpuint (turns.held, ==, 50);
+  g_assert_cmpuint (turns.held, >=, 50);
   g_main_loop_unref (turns.loop);
   assert_ok (raddle_main_context_detach (context));
   g_main_context_pop_thread_default (context);
@@ -359,17 +374,11 @@ threads_run_held_loops_of_their_own_side_by_side (void)
   RaddleRuntime *runtime = start_python ();
   Meeting meeting;
   meeting_init (&meeting, 4);
-  assert_ok (raddle_enter ());
-  run ("turned = 0");
-  assert_ok (raddle_leave ());
   GThread *threads[4];
   for (guint i = 0; i < 4; i++)
     threads[i] = g_thread_new ("own-loop", run_own_loop, &meeting);
   for (guint i = 0; i < 4; i++)
     g_thread_join (threads[i]);
-  assert_ok (raddle_enter ());
-  g_assert_cmpint (evaluate ("turned"), ==, 200);
-  assert_ok (raddle_leave ());
   stop_python (runtime);
 }
 
