@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
-use raddle::{Closed, Options, Runtime, Status, enter};
+use raddle::{Closed, Options, Runtime, Status, enter, gate};
 use raddle_tests::python::run;
 use raddle_tests::{Child, in_child, spawn};
 
@@ -101,6 +101,30 @@ fn the_owner_waits_for_those_inside() {
         given_up(|| is_inside.recv().unwrap());
         assert_eq!(end_by_hand(), 0);
         assert_eq!(worker.join().unwrap().unwrap(), "5");
+    });
+}
+
+#[test]
+fn whoever_overstays_the_owners_patience_is_refused_and_not_hung() {
+    in_child("whoever_overstays_the_owners_patience_is_refused_and_not_hung", || {
+        start_by_hand();
+        let runtime = Runtime::adopt().unwrap();
+        let (inside, is_inside) = mpsc::channel();
+        let (gone, is_gone) = mpsc::channel::<()>();
+        let worker = spawn("overstayer", move || {
+            gate::enter_raw().unwrap();
+            gate::unblock_raw().unwrap();
+            inside.send(()).unwrap();
+            // Longer than the owner waits: until its Python is gone.
+            is_gone.recv().unwrap();
+            assert!(enter(|_| ()).is_err());
+            assert_eq!(gate::block_raw().unwrap_err().status(), Status::Closed);
+        });
+        given_up(|| is_inside.recv().unwrap());
+        assert_eq!(end_by_hand(), 0);
+        assert!(!runtime.is_open());
+        gone.send(()).unwrap();
+        worker.join().unwrap();
     });
 }
 

@@ -62,8 +62,7 @@ fn layouts(generated: &str) -> Vec<String> {
 /// Compiles the headers followed by `text`.
 fn compile(name: &str, text: &str) -> Result<(), String> {
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let folder =
-        fs::read_dir(here("include/raddle")).expect("the headers are there");
+    let folder = fs::read_dir(here("include/raddle")).expect("the headers are there");
     let mut names: Vec<String> =
         folder.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.retain(|name| name.ends_with(".h"));

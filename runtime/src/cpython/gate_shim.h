@@ -21,6 +21,11 @@ void raddle_py_find_gilstate_slot (PyThreadState *mine);
 int raddle_py_gilstate_slot_found (void);
 void raddle_py_forget_gilstate (PyThreadState *stale);
 
+/* guard.c */
+void *raddle_py_view_open (void);
+void raddle_py_view_close (void *view);
+int raddle_py_attach_by_view (void *view, PyThreadState *state);
+
 /* pending_call.c */
 void raddle_py_call_on_main_thread (PyInterpreterState *interpreter, int (*call) (void *));
 

@@ -15,6 +15,9 @@ unsafe extern "C" {
     fn raddle_py_built_free_threaded() -> c_int;
 
     pub(super) fn raddle_py_detach(state: *mut PyThreadState) -> c_int;
+    pub(super) fn raddle_py_view_open() -> *mut c_void;
+    pub(super) fn raddle_py_view_close(view: *mut c_void);
+    pub(super) fn raddle_py_attach_by_view(view: *mut c_void, state: *mut PyThreadState) -> c_int;
     pub(super) fn raddle_py_orphan(state: *mut PyThreadState);
     pub(super) fn raddle_py_call_on_main_thread(
         interpreter: *mut PyInterpreterState,

@@ -77,8 +77,15 @@ impl Word {
     }
 
     /// Whether Python's memory is there for those who are inside or visit.
-    const fn is_alive(self) -> bool {
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
         matches!(self.phase(), OPEN | FENCED | CLOSING | ABANDONED)
+    }
+
+    /// Whether Python is being finalized.
+    #[must_use]
+    pub const fn is_finalizing(self) -> bool {
+        self.phase() == FINALIZING
     }
 
     /// Whether a thread that holds Python already may nest an entry.

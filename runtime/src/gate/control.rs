@@ -1,5 +1,6 @@
 //! Opening and closing the gate: for the part of raddle that starts and stops Python.
 
+use core::ptr;
 use std::time::{Duration, Instant};
 
 use pyo3_ffi::PyInterpreterState;
@@ -23,9 +24,12 @@ pub(crate) struct Manner {
 ///
 /// # Safety
 ///
-/// `interpreter` is alive, and stays so until the gate was closed and [`wait`] came back true.
+/// `interpreter` is alive, and stays so until the gate was closed and [`wait`] came back true. This
+/// thread holds Python with it.
 pub(crate) unsafe fn open(interpreter: *mut PyInterpreterState, manner: Manner) -> u64 {
     fork::watch();
+    // SAFETY: Python is held, and whoever attached in an earlier generation has left or hangs.
+    unsafe { GATE.view.renew() };
     GATE.interpreter.store(interpreter, Ordering::Relaxed);
     GATE.timing.store(manner.timing, Ordering::Relaxed);
     GATE.reap_here.store(manner.reap_here, Ordering::Relaxed);
@@ -55,6 +59,8 @@ pub(crate) fn remaining() -> Vec<Remaining> {
 ///
 /// This thread holds Python with the gate's interpreter; the gate is closed and nobody is inside.
 pub(crate) unsafe fn begin_finalizing() {
+    // Relaxed: the change of phase below publishes it.
+    GATE.finalizer.store(ptr::from_ref(Slot::here()).cast_mut(), Ordering::Relaxed);
     GATE.admission.begin_finalizing();
     // A visit touches a few words and never waits for Python unless a host asked dying threads to
     // clear their own states; so Python is given up while these finish.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
+use super::admission::Word;
 use super::slot::{Frame, Kind, Slot, count};
 use super::{GATE, python, reaper, reference, registry};
 use crate::cpython;
@@ -318,8 +319,8 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
         GATE.admission.admit(&slot.inside)?;
     }
     let word = GATE.admission.word();
-    if word.is_forked() {
-        return Err(word.refusal()); // Inside since before the fork.
+    if !may_attach(slot, word) {
+        return Err(word.refusal()); // Inside since before a fork, or since before the end.
     }
     let generation = word.generation();
     let mut state = slot.kept.get();
@@ -327,15 +328,13 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
     if state.is_null() || slot.generation.get() != generation {
         match find_state(slot, generation, outside) {
             Some(found) => (state, transient) = found,
-            None => {
-                if outside {
-                    GATE.admission.depart(&slot.inside);
-                }
-                return Err(Closed::NoMemory);
-            }
+            None => return Err(depart_refused(slot, outside, Closed::NoMemory)),
         }
     }
-    restore(slot, state);
+    if !restore(slot, state, word) {
+        // Python is going by another hand than ours: the state goes with it.
+        return Err(depart_refused(slot, outside, Closed::Stopping));
+    }
     if state == slot.kept.get() && !GATE.timing.load(Ordering::Relaxed) {
         slot.ready.set(GATE.admission.word().to_remember());
     }
@@ -375,6 +374,20 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
 #[inline(always)]
 const fn is_stamped(entries: u64) -> bool {
     entries < STAMP_EVERY || entries % STAMP_EVERY == 0
+}
+
+/// Whether this thread may take Python. While Python is finalized only the thread that does it may:
+/// any other one would be ended (up to 3.13) or hung (3.14 on) by the attempt.
+fn may_attach(slot: &Slot, word: Word) -> bool {
+    word.is_alive() || word.is_finalizing() && ptr::eq(slot, GATE.finalizer.load(Ordering::Relaxed))
+}
+
+#[cold]
+fn depart_refused(slot: &Slot, outside: bool, why: Closed) -> Closed {
+    if outside {
+        GATE.admission.depart(&slot.inside);
+    }
+    why
 }
 
 /// The state that this thread attaches with, and whether it is for one entry only.
@@ -422,24 +435,42 @@ fn register_if_new(slot: &'static Slot) -> bool {
     }
 }
 
-/// Attaches with `state`, waiting; counts and times the entry.
-#[inline(always)]
-fn restore(slot: &Slot, state: *mut PyThreadState) {
-    let entries = slot.entries.load(Ordering::Relaxed) + 1;
-    slot.entries.store(entries, Ordering::Relaxed);
+/// Attaches with `state`, waiting; counts and times the entry. Says no if Python is going.
+fn restore(slot: &Slot, state: *mut PyThreadState, word: Word) -> bool {
     let timing = GATE.timing.load(Ordering::Relaxed);
     let begun = timing.then(Instant::now);
     // SAFETY: `state` belongs to this thread, is alive while the thread is inside, and this
     // thread holds nothing.
-    unsafe { pyo3_ffi::PyEval_RestoreThread(state) };
+    if !unsafe { attach_guarded(state, word) } {
+        return false;
+    }
     if let Some(begun) = begun {
         let waited = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         count(&slot.waits, 1);
         count(&slot.wait_ns, waited);
     }
+    count(&slot.entries, 1);
+    let entries = slot.entries.load(Ordering::Relaxed);
     if timing || is_stamped(entries) {
         stamp(slot, entries);
     }
+    true
+}
+
+/// Attaches with `state`, waiting, where [`may_attach`] said yes. Says no if Python is going.
+///
+/// # Safety
+///
+/// `state` is this thread's, alive if Python is, and this thread holds nothing.
+unsafe fn attach_guarded(state: *mut PyThreadState, word: Word) -> bool {
+    if word.is_finalizing() {
+        // Python's guards refuse the thread that finalizes too.
+        // SAFETY: by the caller's promise; `may_attach` saw that it is this thread that finalizes.
+        unsafe { pyo3_ffi::PyEval_RestoreThread(state) };
+        return true;
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { GATE.view.attach(state) }
 }
 
 /// Notes when this entry was made.
@@ -571,13 +602,11 @@ fn take_back(slot: &'static Slot) -> Result<(), Error> {
     let Some(frame) = slot.pop() else { return Ok(()) };
     if !frame.state.is_null() {
         let word = GATE.admission.word();
-        if word.is_forked() || !slot.inside.is_set() && !word.may_nest() {
-            // Nobody waited for this thread, and Python is gone: attaching would end the thread
-            // (up to 3.13) or hang it (3.14 on).
-            return Err(word.refusal().into());
+        // SAFETY: this thread's state, alive since Python is; and this thread holds nothing.
+        if !may_attach(slot, word) || !unsafe { attach_guarded(frame.state, word) } {
+            close_release(slot, &frame);
+            return Err(GATE.admission.word().refusal().into());
         }
-        // SAFETY: this thread's state, alive since the thread is inside or Python still runs.
-        unsafe { pyo3_ffi::PyEval_RestoreThread(frame.state) };
     }
     close_release(slot, &frame);
     Ok(())

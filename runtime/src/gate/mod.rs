@@ -56,6 +56,8 @@ pub use self::{
 };
 
 #[cfg(not(raddle_loom))]
+use crate::cpython;
+#[cfg(not(raddle_loom))]
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicU64, Mutex};
 
 /// All that the gate shares between threads. One per process: the next start of Python is a new
@@ -69,6 +71,10 @@ struct Gate {
     orphans: pile::Pile<reaper::Orphan>,
     /// The interpreter that entries run in; written before the gate opens.
     interpreter: AtomicPtr<pyo3_ffi::PyInterpreterState>,
+    /// The same interpreter, as PEP 788 shows it.
+    view: cpython::View,
+    /// The slot of the thread that finalizes Python, once one does.
+    finalizer: AtomicPtr<slot::Slot>,
     timing: AtomicBool,
     reap_here: AtomicBool,
     registry: Mutex<registry::Registry>,
@@ -83,6 +89,8 @@ static GATE: Gate = Gate {
     drops: pile::Pile::new(),
     orphans: pile::Pile::new(),
     interpreter: AtomicPtr::new(core::ptr::null_mut()),
+    view: cpython::View::none(),
+    finalizer: AtomicPtr::new(core::ptr::null_mut()),
     timing: AtomicBool::new(false),
     reap_here: AtomicBool::new(false),
     registry: Mutex::new(registry::Registry::new()),
