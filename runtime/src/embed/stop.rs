@@ -97,6 +97,7 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
 /// Waits until nobody is inside and Python would wait for no thread of its own.
 fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), StopError> {
     if !threads::all_gone(deadline) {
+        refuse_if_abandoned()?;
         return Err(StopError::Busy(vec![Remaining {
             name: "a thread that holds Python and does not give it up".to_owned(),
             since: Since::PythonThread,
@@ -105,11 +106,15 @@ fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), Stop
     // SAFETY: only `finalize` frees the interpreter, and it is not reached unless all are gone.
     let watcher = unsafe { Watcher::start(running.interpreter) }?;
     let mut nobody = false;
-    while control::wait(deadline, || true) {
+    while control::wait(deadline) {
         nobody = watcher.says_nobody(Instant::now(), deadline);
         if nobody || control::is_past(deadline) {
             break;
         }
+    }
+    if control::is_abandoned() {
+        watcher.dismiss(Some(Instant::now()));
+        return refuse_if_abandoned();
     }
     let mut remaining = control::remaining();
     if !nobody {
@@ -121,6 +126,14 @@ fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), Stop
         return Ok(());
     }
     Err(StopError::Busy(remaining))
+}
+
+/// An abandon on another thread ends a stop that waits.
+fn refuse_if_abandoned() -> Result<(), StopError> {
+    if control::is_abandoned() {
+        return Err(Error::from(Closed::Abandoned).into());
+    }
+    Ok(())
 }
 
 /// Takes the right to finalize; an abandon on another thread may have been faster.
@@ -135,11 +148,17 @@ fn claim() -> Result<(), StopError> {
 
 /// Leaves a Python that somebody else will end.
 fn leave_adopted(deadline: Option<Instant>) -> Result<(), StopError> {
-    let nobody = released(|| control::wait(deadline, || true));
+    let nobody = released(|| control::wait(deadline));
+    refuse_if_abandoned()?;
     if !nobody {
         return Err(StopError::Busy(control::remaining()));
     }
     claim()?;
+    if crate::gate::is_held() {
+        // Nobody else of ours releases what was dropped, or clears what dead threads left.
+        // SAFETY: held; the gate is closed, and nobody is inside.
+        unsafe { control::begin_finalizing() };
+    }
     control::end();
     *life() = Life::Idle;
     Ok(())
@@ -167,7 +186,7 @@ pub(super) fn python_exits() -> Vec<String> {
     }
     control::close();
     let deadline = control::deadline(Some(PATIENCE_AT_EXIT));
-    released(|| control::wait(deadline, || true));
+    released(|| control::wait(deadline));
     let remaining = control::remaining();
     // SAFETY: Python calls its exit handlers with Python held. Whoever is still inside cannot be
     // waited for any longer; Python ends or hangs such threads when they next take it.

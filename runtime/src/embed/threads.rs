@@ -23,7 +23,7 @@ use super::boot;
 use super::object::Raised;
 use crate::cpython;
 use crate::error::{Error, Status};
-use crate::gate::{Remaining, Since};
+use crate::gate::{Remaining, Since, control};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
 
 /// Between two questions: short at first, as most threads that are told to end do so at once.
@@ -136,7 +136,7 @@ impl Shared {
             let until = Some(Instant::now() + nap);
             drop(state);
             state = self.wait(until, |state| state.dismissed);
-            if state.dismissed {
+            if state.dismissed || control::is_abandoned() {
                 state.gone = true;
                 self.changed.notify_all();
                 return;
@@ -145,14 +145,14 @@ impl Shared {
         }
     }
 
-    /// Waits until `done`, at most until `deadline`.
+    /// Waits until `done`, at most until `deadline` or an abandon.
     fn wait(
         &self,
         deadline: Option<Instant>,
         done: impl Fn(&State) -> bool,
     ) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
-        while !done(&state) {
+        while !done(&state) && !control::is_abandoned() {
             let patience = deadline.map(|when| when.saturating_duration_since(Instant::now()));
             if patience == Some(Duration::ZERO) {
                 break;

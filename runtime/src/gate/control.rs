@@ -41,10 +41,11 @@ pub(crate) fn close() -> bool {
     GATE.admission.close()
 }
 
-/// Waits, at most until `deadline`, until nobody is inside and `also` says yes. The caller does
-/// not hold Python. Returns whether it came to that.
-pub(crate) fn wait(deadline: Option<Instant>, mut also: impl FnMut() -> bool) -> bool {
-    GATE.admission.wait(deadline, || registry::nobody_is_inside() && also())
+/// Waits, at most until `deadline`, until nobody is inside. The caller does not hold Python. Returns
+/// whether it came to that; not if the runtime is abandoned meanwhile.
+pub(crate) fn wait(deadline: Option<Instant>) -> bool {
+    GATE.admission.wait(deadline, || is_abandoned() || registry::nobody_is_inside())
+        && !is_abandoned()
 }
 
 /// Who is inside.
@@ -73,14 +74,20 @@ pub(crate) unsafe fn begin_finalizing() {
     unsafe { reference::drain() };
 }
 
-/// Python has ended: what is dropped from now on is leaked, and counted.
+/// Python has ended: what was dropped too late, or is from now on, is leaked and counted.
 pub(crate) fn end() {
     GATE.admission.end();
+    reference::leak();
 }
 
 /// Nobody enters any more, and Python stays as it is.
 pub(crate) fn abandon() {
     GATE.admission.abandon();
+}
+
+/// Whether the runtime was given up: then a stop waits no longer.
+pub(crate) fn is_abandoned() -> bool {
+    GATE.admission.word().is_abandoned()
 }
 
 /// Whether an entry from outside would be let in now.

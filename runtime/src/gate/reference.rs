@@ -107,6 +107,12 @@ pub(crate) unsafe fn drain() {
     unsafe { reaper::drain() };
 }
 
+/// Counts what was dropped when nobody drained any more.
+pub(super) fn leak() {
+    let leaked = GATE.drops.take().count() as u64;
+    GATE.leaked.fetch_add(leaked, Ordering::Relaxed);
+}
+
 /// An owned Python object that may be sent to and dropped on any thread.
 ///
 /// Unlike [`Py`], whose drop on a thread that PyO3 has not attached waits for PyO3's next attach,
