@@ -17,6 +17,24 @@ raddle_gate_slot_here (void)
   return raddle_gate_slot;
 }
 
+static int
+has_exception (const PyThreadState *state)
+{
+#if PY_VERSION_HEX < 0x030c0000
+  return state->curexc_type != NULL;
+#else
+  return state->current_exception != NULL;
+#endif
+}
+
+/* Attaches, waiting. Returns 1 if code that is interrupted by it has an exception set. */
+int
+raddle_py_attach (PyThreadState *state)
+{
+  PyEval_RestoreThread (state);
+  return has_exception (state);
+}
+
 /* Gives Python up as the end of an entry does, unless there is more to do first: returns 0 if it
  * is done, 1 if `state` is not the current one, 2 if an exception is set. One call instead of three. */
 int
@@ -29,15 +47,37 @@ raddle_py_detach (PyThreadState *state)
 #endif
   if (current != state)
     return 1;
-#if PY_VERSION_HEX < 0x030c0000
-  if (state->curexc_type != NULL)
+  if (has_exception (state))
     return 2;
-#else
-  if (state->current_exception != NULL)
-    return 2;
-#endif
   PyEval_SaveThread ();
   return 0;
+}
+
+/* A thread that ended in the middle of Python code leaves frames behind, some of them on the stack that
+ * goes with it. Nobody may walk them (sys._current_frames, the collector): they are leaked, with all
+ * that they refer to. */
+static void
+forget_frames (PyThreadState *state)
+{
+#if PY_VERSION_HEX < 0x030d0000
+  if (state->cframe == &state->root_cframe && state->root_cframe.current_frame == NULL)
+    return;
+  state->root_cframe.current_frame = NULL;
+  state->cframe = &state->root_cframe;
+#else
+# if PY_VERSION_HEX < 0x030f0000
+  struct _PyInterpreterFrame *const base = NULL;
+# else
+  struct _PyInterpreterFrame *const base = state->base_frame;
+# endif
+  if (state->current_frame == base)
+    return;
+  state->current_frame = base;
+#endif
+  state->exc_info = &state->exc_state;
+  state->datastack_chunk = NULL;
+  state->datastack_top = NULL;
+  state->datastack_limit = NULL;
 }
 
 /* Makes a state that its thread leaves behind safe to be found and deleted by another thread.
@@ -51,6 +91,7 @@ raddle_py_orphan (PyThreadState *state)
 {
   state->thread_id = (unsigned long) (uintptr_t) state;
   state->native_thread_id = 0;
+  forget_frames (state);
 #if PY_VERSION_HEX >= 0x030c0000
   state->_status.bound_gilstate = 0;
 #endif

@@ -9,6 +9,7 @@
 #define RADDLE_GATE_SLOT_SIZE 192
 
 void *raddle_gate_slot_here (void);
+int raddle_py_attach (PyThreadState *state);
 int raddle_py_detach (PyThreadState *state);
 void raddle_py_orphan (PyThreadState *state);
 void raddle_py_reap (PyThreadState *state);

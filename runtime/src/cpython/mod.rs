@@ -9,7 +9,7 @@ mod view;
 pub(crate) use shim::{Build, SLOT_SIZE, built_for, slot_here};
 pub(crate) use start::Start;
 pub(crate) use thread_state::{
-    call_on_main_thread, current, detach, forget_gilstate, gilstate, is_held_by, is_held_by_kept,
-    is_main_interpreter, new_state, orphan, reap,
+    attach, call_on_main_thread, current, detach, forget_gilstate, gilstate, is_held_by,
+    is_held_by_kept, is_main_interpreter, new_state, orphan, reap,
 };
 pub(crate) use view::View;

@@ -14,6 +14,7 @@ unsafe extern "C" {
     fn raddle_py_built_debug() -> c_int;
     fn raddle_py_built_free_threaded() -> c_int;
 
+    pub(super) fn raddle_py_attach(state: *mut PyThreadState) -> c_int;
     pub(super) fn raddle_py_detach(state: *mut PyThreadState) -> c_int;
     pub(super) fn raddle_py_view_open() -> *mut c_void;
     pub(super) fn raddle_py_view_close(view: *mut c_void);

@@ -99,6 +99,17 @@ pub(crate) unsafe fn orphan(state: *mut PyThreadState) {
     unsafe { shim::raddle_py_orphan(state) };
 }
 
+/// Attaches with `state`, waiting; says whether an exception is set on it.
+///
+/// # Safety
+///
+/// `state` is this thread's and alive, and this thread holds nothing.
+#[inline(always)]
+pub(crate) unsafe fn attach(state: *mut PyThreadState) -> bool {
+    // SAFETY: by the caller's promise.
+    unsafe { shim::raddle_py_attach(state) != 0 }
+}
+
 /// Gives Python up, if `state` is current and no exception is set; says whether it did.
 ///
 /// # Safety

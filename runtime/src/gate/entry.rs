@@ -91,8 +91,11 @@ pub fn enter_plainly() -> bool {
     slot.entries.store(entries, Ordering::Relaxed);
     // SAFETY: kept for this thread, of this generation, which lasts while the thread is inside;
     // and this thread holds nothing.
-    unsafe { pyo3_ffi::PyEval_RestoreThread(kept) };
+    let interrupts = unsafe { cpython::attach(kept) };
     slot.open_plain();
+    if interrupts {
+        set_exception_aside(slot);
+    }
     if is_stamped(entries) {
         stamp(slot, entries);
     }
@@ -101,6 +104,15 @@ pub fn enter_plainly() -> bool {
         unsafe { reference::drain() };
     }
     true
+}
+
+/// The entry that was just opened interrupts code with an exception set, and must not see it.
+#[cold]
+fn set_exception_aside(slot: &Slot) {
+    let pending = python::take_pending();
+    if let Some(top) = slot.top() {
+        top.pending = pending;
+    }
 }
 
 /// [`enter_raw`] in a context of its own: context variables set inside are gone after the leave.
@@ -274,10 +286,10 @@ pub(super) fn enter(
     current: *mut PyThreadState,
     how: How,
 ) -> Result<(), Closed> {
-    if current.is_null() || !cpython::is_held_by(current, slot.kept.get()) {
+    let word = GATE.admission.word();
+    if current.is_null() || !cpython::is_held_by(current, slot.kept_in(word.generation())) {
         return attach(slot, ptr::null_mut(), how);
     }
-    let word = GATE.admission.word();
     if !word.may_nest() {
         return Err(word.refusal());
     }
@@ -316,17 +328,18 @@ fn attach_from_other(slot: &'static Slot, how: How) -> Result<(), Closed> {
 fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<(), Closed> {
     let outside = !slot.inside.is_set();
     if outside {
-        GATE.admission.admit(&slot.inside)?;
+        come_in(slot)?;
     }
     let word = GATE.admission.word();
     if !may_attach(slot, word) {
-        return Err(word.refusal()); // Inside since before a fork, or since before the end.
+        // Inside since before a fork, or since before the end.
+        return Err(depart_refused(slot, outside, word.refusal()));
     }
     let generation = word.generation();
     let mut state = slot.kept.get();
     let mut transient = false;
     if state.is_null() || slot.generation.get() != generation {
-        match find_state(slot, generation, outside) {
+        match find_state(slot, generation) {
             Some(found) => (state, transient) = found,
             None => return Err(depart_refused(slot, outside, Closed::NoMemory)),
         }
@@ -344,10 +357,8 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
     frame.transient = transient;
     frame.other = other;
     frame.place = how.place;
-    if !outside {
-        // An inner entry must not see the exception of the code that it interrupts.
-        frame.pending = python::take_pending();
-    }
+    // An entry must not see the exception of the code that it interrupts.
+    frame.pending = python::take_pending();
     slot.push(frame);
     if how.fresh {
         match python::enter_context() {
@@ -385,17 +396,35 @@ fn may_attach(slot: &Slot, word: Word) -> bool {
 #[cold]
 fn depart_refused(slot: &Slot, outside: bool, why: Closed) -> Closed {
     if outside {
-        GATE.admission.depart(&slot.inside);
+        depart(slot);
     }
     why
 }
 
+/// Lets this thread in, if the gate is open.
+fn come_in(slot: &'static Slot) -> Result<(), Closed> {
+    let word = GATE.admission.word();
+    if !word.is_open() {
+        return Err(word.refusal());
+    }
+    // Before the flag goes up: a stop looks at the flags of those who are on the list.
+    register_if_new(slot);
+    let admitted = GATE.admission.admit(&slot.inside).map(drop);
+    admitted.map_err(|closed| depart_refused(slot, true, closed))
+}
+
+/// This thread is outside again.
+fn depart(slot: &Slot) {
+    GATE.admission.depart(&slot.inside);
+    // Its end will not be noticed any more: nothing of it may stay. One that has a kept state is on
+    // its way to `reaper::thread_ends`.
+    if crate::exit::early_passed() && slot.kept.get().is_null() {
+        registry::unregister(slot);
+    }
+}
+
 /// The state that this thread attaches with, and whether it is for one entry only.
-fn find_state(
-    slot: &'static Slot,
-    generation: u64,
-    outside: bool,
-) -> Option<(*mut PyThreadState, bool)> {
+fn find_state(slot: &Slot, generation: u64) -> Option<(*mut PyThreadState, bool)> {
     let stale = slot.kept.replace(ptr::null_mut());
     if !stale.is_null() {
         // Of an interpreter that ended, and freed with it. 3.15 may still remember it here.
@@ -408,17 +437,16 @@ fn find_state(
         if unsafe { pyo3_ffi::PyThreadState_GetInterpreter(known) } == interpreter() {
             // Somebody else's (a Python thread's, or one made by PyGILState_Ensure): used for
             // this entry, never owned, never remembered.
-            register_if_new(slot);
             return Some((known, false));
         }
     }
-    let lasting = register_if_new(slot);
     // SAFETY: the interpreter is alive while the flag `inside` is set, which it is in `attach`.
     let state = unsafe { cpython::new_state(interpreter()) };
     if state.is_null() {
         return None;
     }
-    let transient = !lasting && outside;
+    // The end of a thread that is ending already would not give it back.
+    let transient = crate::exit::early_passed();
     if !transient {
         slot.kept.set(state);
         slot.generation.set(generation);
@@ -426,12 +454,9 @@ fn find_state(
     Some((state, transient))
 }
 
-/// Registers this thread. Returns whether its end will be noticed.
-fn register_if_new(slot: &'static Slot) -> bool {
+fn register_if_new(slot: &'static Slot) {
     if slot.thread.load(Ordering::Relaxed) == 0 {
-        registry::register(slot)
-    } else {
-        !crate::exit::early_passed()
+        registry::register(slot);
     }
 }
 
@@ -506,13 +531,16 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
              call PyEval_RestoreThread before leaving",
         ));
     }
+    // `top` is not looked at afterwards: finalizers may enter, and so move the frames.
+    let kind = top.kind;
     if !top.context.is_null() {
         python::leave_context(core::mem::replace(&mut top.context, ptr::null_mut()));
     }
-    if top.kind == Kind::Attach {
+    if kind == Kind::Attach {
         detach(slot);
     } else {
         slot.pop();
+        forget_if_unknown(slot);
     }
     Ok(())
 }
@@ -523,7 +551,7 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
 fn close_untouched(slot: &'static Slot) {
     if let Some(frame) = slot.pop() {
         slot.set_aside();
-        close_release(slot, &frame);
+        close_admission(slot, &frame);
     }
 }
 
@@ -540,7 +568,6 @@ fn detach(slot: &'static Slot) {
         unsafe { pyo3_ffi::PyThreadState_Clear(frame.state) };
         // SAFETY: cleared a line ago; gives Python up too.
         unsafe { pyo3_ffi::PyThreadState_DeleteCurrent() };
-        registry::unregister(slot);
     } else {
         // SAFETY: `leave` saw that this thread holds Python.
         unsafe { pyo3_ffi::PyEval_SaveThread() };
@@ -549,16 +576,14 @@ fn detach(slot: &'static Slot) {
         // SAFETY: this thread's, put aside by `attach_from_other`, and nothing is attached.
         unsafe { pyo3_ffi::PyEval_RestoreThread(frame.other) };
     }
-    if frame.admitted {
-        GATE.admission.depart(&slot.inside);
-        if frame.transient {
-            slot.trim();
-        }
-    }
+    close_admission(slot, &frame);
 }
 
 /// Opens a Release frame. The caller gives Python up if `held` comes back true.
-fn open_release(slot: &'static Slot, place: Option<&'static Location<'static>>) -> Option<bool> {
+pub(super) fn open_release(
+    slot: &'static Slot,
+    place: Option<&'static Location<'static>>,
+) -> Option<bool> {
     let word = GATE.admission.word();
     if word.generation() == 0 {
         return None;
@@ -568,8 +593,7 @@ fn open_release(slot: &'static Slot, place: Option<&'static Location<'static>>) 
     frame.place = place;
     // Whoever gave Python up inside has frames of Python's on its stack: a stop waits for it.
     if held && !slot.inside.is_set() {
-        register_if_new(slot);
-        frame.admitted = GATE.admission.admit(&slot.inside).is_ok();
+        frame.admitted = come_in(slot).is_ok();
     }
     slot.push(frame);
     Some(held)
@@ -604,17 +628,18 @@ fn take_back(slot: &'static Slot) -> Result<(), Error> {
         let word = GATE.admission.word();
         // SAFETY: this thread's state, alive since Python is; and this thread holds nothing.
         if !may_attach(slot, word) || !unsafe { attach_guarded(frame.state, word) } {
-            close_release(slot, &frame);
+            close_admission(slot, &frame);
             return Err(GATE.admission.word().refusal().into());
         }
     }
-    close_release(slot, &frame);
+    close_admission(slot, &frame);
     Ok(())
 }
 
-fn close_release(slot: &'static Slot, frame: &Frame) {
+/// Closes a frame that was popped: its admission, if it had one.
+pub(super) fn close_admission(slot: &Slot, frame: &Frame) {
     if frame.admitted {
-        GATE.admission.depart(&slot.inside);
+        depart(slot);
     }
     forget_if_unknown(slot);
 }
@@ -623,43 +648,6 @@ fn close_release(slot: &'static Slot, frame: &Frame) {
 fn forget_if_unknown(slot: &Slot) {
     if slot.thread.load(Ordering::Relaxed) == 0 {
         slot.trim();
-    }
-}
-
-/// A release whose giving up and taking back somebody else does, in between.
-#[derive(Debug)]
-pub(super) struct OpenRelease(&'static Slot);
-
-impl OpenRelease {
-    /// Opens it. Says whether this thread holds Python and so has to give it up.
-    pub(super) fn open(place: &'static Location<'static>) -> (Option<Self>, bool) {
-        let slot = Slot::here();
-        open_release(slot, Some(place)).map_or((None, false), |held| (Some(Self(slot)), held))
-    }
-}
-
-impl Drop for OpenRelease {
-    fn drop(&mut self) {
-        match self.0.top() {
-            Some(top) if top.kind == Kind::Release => {
-                if let Some(frame) = self.0.pop() {
-                    close_release(self.0, &frame);
-                }
-            }
-            top => report_misnested("a release ended", top.and_then(|top| top.place)),
-        }
-    }
-}
-
-/// Panics with what is open instead of what is being closed.
-#[cold]
-#[track_caller]
-pub(super) fn report_misnested(what: &str, open: Option<&'static Location<'static>>) {
-    let open = open.map_or_else(String::new, |place| format!(", opened at {place}"));
-    if !std::thread::panicking() {
-        std::panic::panic_any(format!(
-            "{what} in the wrong order: another pair is open inside it{open}"
-        ));
     }
 }
 
@@ -675,7 +663,7 @@ pub(super) fn leave_all(slot: &'static Slot) {
             }
             detach(slot);
         } else if let Some(frame) = slot.pop() {
-            close_release(slot, &frame);
+            close_admission(slot, &frame);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::panic::Location;
 
 use pyo3::Python;
 
-use super::entry::{self, How, OpenRelease};
-use super::slot::Slot;
+use super::entry::{self, How};
+use super::slot::{Kind, Slot};
 use crate::cpython;
 use crate::error::Closed;
 
@@ -63,6 +63,43 @@ pub fn release<R: Send>(body: impl FnOnce() -> R + Send) -> R {
     };
     drop(open);
     result
+}
+
+/// A release whose giving up and taking back somebody else does, in between.
+#[derive(Debug)]
+struct OpenRelease(&'static Slot);
+
+impl OpenRelease {
+    /// Opens it. Says whether this thread holds Python and so has to give it up.
+    fn open(place: &'static Location<'static>) -> (Option<Self>, bool) {
+        let slot = Slot::here();
+        entry::open_release(slot, Some(place))
+            .map_or((None, false), |held| (Some(Self(slot)), held))
+    }
+}
+
+impl Drop for OpenRelease {
+    fn drop(&mut self) {
+        match self.0.top() {
+            Some(top) if top.kind == Kind::Release => {
+                if let Some(frame) = self.0.pop() {
+                    entry::close_admission(self.0, &frame);
+                }
+            }
+            top => report_misnested("a release ended", top.and_then(|top| top.place)),
+        }
+    }
+}
+
+/// Panics with what is open instead of what is being closed.
+#[cold]
+fn report_misnested(what: &str, open: Option<&'static Location<'static>>) {
+    let open = open.map_or_else(String::new, |place| format!(", opened at {place}"));
+    if !std::thread::panicking() {
+        std::panic::panic_any(format!(
+            "{what} in the wrong order: another pair is open inside it{open}"
+        ));
+    }
 }
 
 /// An entry that ends when the guard is dropped.
@@ -145,8 +182,8 @@ impl Entry {
     fn misnested(&self) {
         let open = Slot::here().top().and_then(|top| top.place);
         #[cfg(debug_assertions)]
-        entry::report_misnested(&format!("the entry of {} ended", self.place), open);
+        report_misnested(&format!("the entry of {} ended", self.place), open);
         #[cfg(not(debug_assertions))]
-        entry::report_misnested("an entry ended", open);
+        report_misnested("an entry ended", open);
     }
 }

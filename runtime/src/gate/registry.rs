@@ -90,16 +90,16 @@ impl Registry {
     }
 }
 
-/// Puts this thread on the list. Returns whether it will be taken off by itself; if not, its
-/// destructors are running already, and the caller takes it off.
-pub(super) fn register(slot: &'static Slot) -> bool {
-    let lasting = exit::at_early_exit(reaper::thread_ends);
+/// Puts this thread on the list. It is taken off when it ends, or, if its destructors are running
+/// already, by whoever finds it outside again.
+pub(super) fn register(slot: &'static Slot) {
+    // Refused in that second case alone.
+    let _lasting = exit::at_early_exit(reaper::thread_ends);
     let mut registry = lock(&GATE.registry);
     slot.index.set(registry.slots.len());
     slot.thread.store(thread_number(), Ordering::Relaxed);
     registry.slots.push(Entry(slot));
     registry.past.threads += 1;
-    lasting
 }
 
 /// Takes this thread off the list and keeps its figures.

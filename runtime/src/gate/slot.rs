@@ -162,6 +162,12 @@ impl Slot {
         self.open.get() == 0
     }
 
+    /// The state that is kept, if it is of `generation`: an earlier one's was freed, and another
+    /// thread's may have its address now.
+    pub(super) fn kept_in(&self, generation: u64) -> *mut PyThreadState {
+        if self.generation.get() == generation { self.kept.get() } else { ptr::null_mut() }
+    }
+
     /// Opens the frame that most entries are, without writing it down. From outside only.
     #[inline(always)]
     pub(super) fn open_plain(&self) {
