@@ -1,7 +1,7 @@
 //! raddle keeps native threads and Python apart: any thread may enter Python, nest, release and
 //! leave, and nobody crashes or hangs at the end.
 //!
-//! Start or adopt a Python with [`Runtime`](embed::Runtime), then [`enter`] from wherever you are.
+//! Start or adopt a Python with [`Runtime`], then [`enter`] from wherever you are.
 
 #[cfg(not(raddle_loom))]
 mod cpython;

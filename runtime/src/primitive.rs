@@ -4,7 +4,6 @@
 //! often pays a compiler fence only, the side that runs seldom pays for both with membarrier(2).
 
 #[cfg(not(raddle_loom))]
-#[allow(clippy::disallowed_types, reason = "this is the door the ban points to")]
 mod door {
     pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
     pub use std::sync::{Condvar, Mutex, MutexGuard};

@@ -84,18 +84,22 @@ fn benches(wanted: impl Fn(&str) -> bool) {
             "gate.nested_pyo3",
             &mut || nest(),
             "nested PyO3 Python::attach, which only counts",
-            &mut || Python::attach(|_| cost(50_000, || Python::attach(|py| drop(black_box(py))))),
+            &mut || Python::attach(|_| cost(50_000, || Python::attach(|py| _ = black_box(py)))),
         );
     }
     if wanted("gate.pyo3_attach") {
         measure(
             "gate.pyo3_attach",
-            &mut || cost(4_000, || drop(raddle::enter(|py| drop(function.call0(py))))),
+            &mut || {
+                cost(4_000, || {
+                    raddle::enter(|py| drop(function.call0(py))).expect("the gate is open");
+                })
+            },
             "PyO3 Python::attach, no kept state",
             &mut || attach_on_a_fresh_thread(&function),
         );
     }
-    drop(raddle::enter(|py| function.drop_ref(py)));
+    raddle::enter(|py| function.drop_ref(py)).expect("the gate is open");
 }
 
 fn main() {

@@ -41,5 +41,5 @@ def test_c_and_python_say_hello(tmp_path):
 
 
 def test_rust_says_hello():
-    said = run("cargo", "run", "--quiet", "-p", "raddle-tests", "--example", "hello", cwd=ROOT)
+    said = run("cargo", "run", "--quiet", "-p", "hello", cwd=ROOT)
     assert said.splitlines()[-2:] == ["others may run Python here", "Hello from Rust: 42"]

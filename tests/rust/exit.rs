@@ -1,4 +1,5 @@
 //! The two phases of a thread's end, seen from outside: what runs before weave, and where it starts.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::{
     cell::RefCell,

@@ -1,5 +1,6 @@
 //! Python on a main loop, from Rust with gtk-rs types. Each test is a process of its own.
 #![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;

@@ -1,6 +1,7 @@
 //! Stopping Python: who is waited for, who is named, and what is refused. Each test is a process of
 //! its own.
 
+use std::io::Write as _;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,8 @@ fn exit_handlers_may_enter() {
         let runtime = start(&Options::new());
         enter(|py| {
             let nested = pyo3::types::PyCFunction::new_closure(py, None, None, |_, _| {
-                println!("nested: {:?}", enter(|_| 7));
+                // On a line of its own, for the parent to read.
+                writeln!(std::io::stdout(), "nested: {:?}", enter(|_| 7)).unwrap();
             });
             let atexit = py.import("atexit").unwrap();
             atexit.call_method1("register", (nested.unwrap(),)).unwrap();

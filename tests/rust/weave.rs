@@ -1,4 +1,5 @@
 //! `raddle::weave`: what runs at a thread's end, in which order, how often. No Python is needed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::{
     ffi::c_void,

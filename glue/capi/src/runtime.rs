@@ -112,13 +112,14 @@ pub unsafe extern "C" fn raddle_options_set_argv(
     argc: c_int,
     argv: *const *const c_char,
 ) -> RaddleStatus {
-    // SAFETY: by the caller's promise; the second text is absent.
-    unsafe {
-        set(options, ptr::null(), |to, _| {
-            to.argv = pointer::texts(argc, argv)?.into_iter().map(str::to_owned).collect();
-            Ok(())
-        })
-    }
+    let change = |to: &mut Options, _: Option<&str>| {
+        // SAFETY: by the caller's promise.
+        let texts = unsafe { pointer::texts(argc, argv) }?;
+        to.argv = texts.into_iter().map(str::to_owned).collect();
+        Ok(())
+    };
+    // SAFETY: by the caller's promise; there is no other text.
+    unsafe { set(options, ptr::null(), change) }
 }
 
 /// See `raddle-runtime.h`.

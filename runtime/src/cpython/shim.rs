@@ -7,7 +7,7 @@ use pyo3_ffi::{PyInterpreterState, PyThreadState};
 unsafe extern "C" {
     #[cfg_attr(
         all(target_os = "linux", target_arch = "x86_64"),
-        allow(dead_code, reason = "the portable twin")
+        expect(dead_code, reason = "the portable twin")
     )]
     fn raddle_gate_slot_here() -> *mut c_void;
     fn raddle_py_built_version() -> c_ulong;

@@ -384,7 +384,7 @@ fn attach(slot: &'static Slot, other: *mut PyThreadState, how: How) -> Result<()
 /// Whether the time of this entry is noted, for a stop that has to say who is inside since when.
 #[inline(always)]
 const fn is_stamped(entries: u64) -> bool {
-    entries < STAMP_EVERY || entries % STAMP_EVERY == 0
+    entries < STAMP_EVERY || entries.is_multiple_of(STAMP_EVERY)
 }
 
 /// Whether this thread may take Python. While Python is finalized only the thread that does it may:

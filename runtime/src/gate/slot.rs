@@ -213,7 +213,6 @@ impl Slot {
     }
 
     /// The innermost frame.
-    #[expect(clippy::mut_from_ref, reason = "one borrow at a time: see `frames`")]
     pub(super) fn top(&self) -> Option<&mut Frame> {
         if self.plain.get() {
             self.spill();

@@ -1,6 +1,7 @@
 //! What the gate does on real threads, with a real Python that these tests share.
 //!
 //! Starting and stopping, forks and crashes need processes of their own: tests/rust.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::sync::{Once, mpsc};
 use std::time::{Duration, Instant};
@@ -398,8 +399,10 @@ former, sys.unraisablehook = sys.unraisablehook, lambda u: seen.append((u.exc_ty
         })
         .unwrap();
         enter_raw().unwrap();
+        // SAFETY: a class of Python's own, alive as long as Python is.
+        let class = unsafe { ffi::PyExc_ValueError };
         // SAFETY: held, and the class is alive.
-        unsafe { ffi::PyErr_SetString(ffi::PyExc_ValueError, c"left behind".as_ptr()) };
+        unsafe { ffi::PyErr_SetString(class, c"left behind".as_ptr()) };
         leave_raw().unwrap();
         enter(|py| {
             py.run(
@@ -420,8 +423,10 @@ assert seen == [(ValueError, 'an entry that left it set')], seen
 fn an_inner_entry_does_not_see_the_exception_of_the_code_it_interrupts() {
     on_a_fresh_thread(|| {
         enter_raw().unwrap();
+        // SAFETY: a class of Python's own, alive as long as Python is.
+        let class = unsafe { ffi::PyExc_KeyError };
         // SAFETY: held, and the class is alive.
-        unsafe { ffi::PyErr_SetString(ffi::PyExc_KeyError, c"mine".as_ptr()) };
+        unsafe { ffi::PyErr_SetString(class, c"mine".as_ptr()) };
         unblock_raw().unwrap();
         enter(|py| {
             assert!(PyErr::take(py).is_none());
@@ -529,7 +534,7 @@ fn an_entry_in_a_late_destructor_is_for_that_destructor_alone() {
                 crate::exit::at_early_exit(|_| ());
             }
             // SAFETY: the key was made above.
-            unsafe { libc::pthread_setspecific(key, 1 as *const c_void) };
+            unsafe { libc::pthread_setspecific(key, core::ptr::dangling()) };
         };
         std::thread::scope(|scope| scope.spawn(body).join()).unwrap();
     }

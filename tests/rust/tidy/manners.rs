@@ -123,6 +123,31 @@ fn every_other_file_forbids_unsafe_code() {
 }
 
 #[test]
+fn atomics_and_locks_come_through_their_one_door() {
+    let banned = ["sync::atomic", "sync::Mutex", "sync::{Mutex", "sync::Condvar", "sync::RwLock"];
+    // What only tests use is no part of a model.
+    let is_library = |file: &File| {
+        ["runtime/src/", "glue/"].iter().any(|folder| file.path.starts_with(folder))
+            && file.ends_with(&[".rs"])
+            && file.path != "runtime/src/primitive.rs"
+            && !file.ends_with(&["/tests.rs"])
+    };
+    let mut faults = Vec::new();
+    for file in files("").into_iter().filter(is_library) {
+        let tests = file.text.find("#[cfg(test)]").unwrap_or(file.text.len());
+        let lines = file.text[..tests].lines().enumerate();
+        for (number, _) in lines.filter(|(_, line)| banned.iter().any(|name| line.contains(name))) {
+            faults.push(format!(
+                "{}:{}: use crate::primitive (elsewhere raddle::primitive), so that loom sees it",
+                file.path,
+                number + 1
+            ));
+        }
+    }
+    expect_none(faults);
+}
+
+#[test]
 fn no_file_names_a_place_on_one_machine() {
     let places = ["root", "home", "opt", "work"].map(|folder| format!("/{folder}/"));
     let mut faults = Vec::new();

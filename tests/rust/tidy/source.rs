@@ -88,9 +88,7 @@ fn code(text: &str) -> String {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else if let Some(end) = raw_string(rest).filter(|_| !ends_in_word(&out)) {
             end
-        } else if first == '"' {
-            quoted(rest)
-        } else if first == '\'' && is_character(rest) {
+        } else if first == '"' || first == '\'' && is_character(rest) {
             quoted(rest)
         } else {
             out.push(first);
