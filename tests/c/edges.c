@@ -133,6 +133,72 @@ a_state_of_an_earlier_python_is_not_believed (void)
   stop_python (runtime);
 }
 
+static gpointer
+trim_between_two_pythons (gpointer data)
+{
+  Worker *worker = data;
+  assert_ok (raddle_enter ());
+  assert_ok (raddle_leave ());
+  g_atomic_int_set (&worker->stage, KNOWN);
+  wait_until (is_told, worker);
+  assert_ok (raddle_thread_trim ());
+  g_atomic_int_set (&worker->stage, ENTERED);
+  wait_until (may_leave, worker);
+  assert_ok (raddle_enter ());
+  g_assert_true (PyThreadState_Get () == PyGILState_GetThisThreadState ());
+  assert_ok (raddle_leave ());
+  return NULL;
+}
+
+static void
+a_trim_after_the_end_leaves_nothing_behind (void)
+{
+  IN_A_CHILD ();
+  Worker worker = { 0 };
+  RaddleRuntime *runtime = start_python ();
+  worker.thread = g_thread_new ("worker", trim_between_two_pythons, &worker);
+  wait_until (is_known, &worker);
+  stop_python (runtime);
+  g_atomic_int_set (&worker.stage, TOLD_TO_ENTER);
+  wait_until (is_entered, &worker);
+  runtime = start_python ();
+  g_atomic_int_set (&worker.stage, TOLD_TO_LEAVE);
+  g_thread_join (worker.thread);
+  stop_python (runtime);
+}
+
+#if PY_VERSION_HEX >= 0x030c0000
+/* The object is the main interpreter's, and so is its finalizer. */
+static void
+a_drop_in_a_subinterpreter_waits_for_the_main_one (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  assert_ok (raddle_enter ());
+  run ("dropped = []\n"
+       "class Value:\n"
+       "    def __del__(self):\n"
+       "        dropped.append(1)");
+  PyThreadState *outer = PyThreadState_Get ();
+  PyThreadState *sub = NULL;
+  PyObject *value = PyObject_CallNoArgs (named ("Value"));
+  PyInterpreterConfig config = { .check_multi_interp_extensions = 1, .allow_threads = 1,
+                                 .gil = PyInterpreterConfig_OWN_GIL };
+  g_assert_false (PyStatus_Exception (Py_NewInterpreterFromConfig (&sub, &config)));
+  guint64 decrefs = figures ().decrefs;
+  raddle_decref (value);
+  g_assert_true (PyThreadState_Get () == sub);
+  Py_EndInterpreter (sub);
+  PyThreadState_Swap (outer);
+  assert_ok (raddle_leave ());
+  assert_ok (raddle_enter ());
+  g_assert_cmpint (evaluate ("len(dropped)"), ==, 1);
+  g_assert_cmpuint (figures ().decrefs, ==, decrefs + 1);
+  assert_ok (raddle_leave ());
+  stop_python (runtime);
+}
+#endif
+
 /* Code between two layers may have an exception in flight when it gives Python up and calls us. */
 static void
 enter_with_an_exception_around (void)
@@ -390,6 +456,12 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/edges/restart/an-old-state-s-address-is-not-believed",
                    a_state_of_an_earlier_python_is_not_believed);
+  g_test_add_func ("/edges/restart/a-trim-after-the-end-leaves-nothing-behind",
+                   a_trim_after_the_end_leaves_nothing_behind);
+#if PY_VERSION_HEX >= 0x030c0000
+  g_test_add_func ("/edges/subinterpreter/a-drop-waits-for-the-main-one",
+                   a_drop_in_a_subinterpreter_waits_for_the_main_one);
+#endif
   g_test_add_func ("/edges/exception/of-the-code-around-survives", an_exception_of_the_code_around_survives);
   g_test_add_func ("/edges/fresh/a-context-s-finalizers-may-enter", a_context_s_finalizers_may_enter);
   g_test_add_func ("/edges/thread/an-ended-one-is-on-no-list", an_ended_thread_is_on_no_list);

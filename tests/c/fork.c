@@ -108,6 +108,67 @@ any_thread_may_fork (void)
   stop_python (runtime);
 }
 
+/* In the child the forking thread's state is Python's main one, whoever made it. */
+static gpointer
+fork_and_trim (gpointer data)
+{
+  RaddleRuntime *runtime = data;
+  assert_ok (raddle_enter ());
+  run ("import os\n"
+       "child = os.fork()");
+  if (evaluate ("child") == 0)
+    {
+      alarm (30);
+      assert_ok (raddle_leave ());
+      assert_ok (raddle_thread_trim ());
+      on_a_thread (enter_and_leave, NULL);
+      enter_and_leave (NULL);
+      assert_ok (raddle_runtime_stop (runtime, 10 * 1000));
+      _exit (0);
+    }
+  expect_success ((pid_t) evaluate ("child"));
+  assert_ok (raddle_leave ());
+  return NULL;
+}
+
+static void
+a_child_may_trim_and_stop (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  on_a_thread (fork_and_trim, runtime);
+  stop_python (runtime);
+}
+
+static gpointer
+fork_after_an_abandon (gpointer data)
+{
+  (void) data;
+  PyGILState_STATE state = PyGILState_Ensure ();
+  run ("import os\n"
+       "child = os.fork()");
+  if (evaluate ("child") == 0)
+    {
+      alarm (30);
+      PyEval_SaveThread ();
+      assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+      assert_message_has ("abandoned");
+      _exit (0);
+    }
+  expect_success ((pid_t) evaluate ("child"));
+  PyGILState_Release (state);
+  return NULL;
+}
+
+static void
+a_child_of_an_abandoned_runtime_stays_abandoned (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  assert_ok (raddle_runtime_abandon (runtime));
+  on_a_thread (fork_after_an_abandon, NULL);
+}
+
 static void
 a_child_of_a_plain_fork_is_refused (void)
 {
@@ -178,6 +239,9 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/fork/a-child-of-os-fork-goes-on", a_child_of_os_fork_goes_on);
   g_test_add_func ("/fork/any-thread-may-fork", any_thread_may_fork);
+  g_test_add_func ("/fork/a-child-may-trim-and-stop", a_child_may_trim_and_stop);
+  g_test_add_func ("/fork/a-child-of-an-abandoned-runtime-stays-abandoned",
+                   a_child_of_an_abandoned_runtime_stays_abandoned);
   g_test_add_func ("/fork/a-child-of-a-plain-fork-is-refused", a_child_of_a_plain_fork_is_refused);
   g_test_add_func ("/fork/a-plain-fork-inside-an-entry-is-left-quietly",
                    a_plain_fork_inside_an_entry_is_left_quietly);

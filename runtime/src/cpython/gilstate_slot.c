@@ -113,7 +113,8 @@ look (void *wanted)
 static size_t slot_offset;
 static int slot_found;
 
-/* `mine` is this thread's state, made and not attached. Called under the gate's registry lock. */
+/* `mine` is this thread's state, made and not attached. Threads that search at the same time find the
+ * same. */
 void
 raddle_py_find_gilstate_slot (PyThreadState *mine)
 {
@@ -124,7 +125,7 @@ raddle_py_find_gilstate_slot (PyThreadState *mine)
   search = look (mine);
   if (search.matches != 1)
     return;
-  slot_offset = search.offset;
+  __atomic_store_n (&slot_offset, search.offset, __ATOMIC_RELAXED);
   __atomic_store_n (&slot_found, 1, __ATOMIC_RELEASE);
 }
 
@@ -142,8 +143,9 @@ raddle_py_forget_gilstate (PyThreadState *stale)
   if (!raddle_py_gilstate_slot_found () || PyGILState_GetThisThreadState () != stale)
     return;
   search = look (stale);
-  if (slot_offset < search.words && search.block[slot_offset] == (void *) stale)
-    search.block[slot_offset] = NULL;
+  size_t offset = __atomic_load_n (&slot_offset, __ATOMIC_RELAXED);
+  if (offset < search.words && search.block[offset] == (void *) stale)
+    search.block[offset] = NULL;
 }
 
 #else

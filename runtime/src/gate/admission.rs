@@ -16,6 +16,8 @@
 //! | ENDED       | stop                    | refused              | there are none                 |
 //! | ABANDONED   | abandon                 | refused              | go on, until the process ends  |
 //! | FORKED      | a plain fork's child    | refused              | refused                        |
+//! | FORKED_     | the same, of an         | refused              | refused                        |
+//! | ABANDONED   | abandoned runtime       |                      |                                |
 //!
 //! A *visit* is a touch of Python's memory by a thread that may not be registered here: handing a
 //! dead thread's state over, or asking the main thread to drain. Visits are counted.
@@ -41,6 +43,7 @@ const FINALIZING: u64 = 5;
 const ENDED: u64 = 6;
 const ABANDONED: u64 = 7;
 const FORKED: u64 = 8;
+const FORKED_ABANDONED: u64 = 9;
 
 /// How long a stop sleeps before it looks again by itself.
 const RECHECK: Duration = Duration::from_millis(20);
@@ -103,7 +106,7 @@ impl Word {
     /// Whether this process is a child of a plain fork, which leaves Python as it is.
     #[must_use]
     pub const fn is_forked(self) -> bool {
-        self.phase() == FORKED
+        matches!(self.phase(), FORKED | FORKED_ABANDONED)
     }
 
     /// Why nobody is let in.
@@ -113,7 +116,7 @@ impl Word {
             NOT_STARTED => Closed::NotStarted,
             ENDED => Closed::Stopped,
             ABANDONED => Closed::Abandoned,
-            FORKED => Closed::Forked,
+            FORKED | FORKED_ABANDONED => Closed::Forked,
             _ => Closed::Stopping,
         }
     }
@@ -326,11 +329,14 @@ impl Admission {
     /// This process is a forked child; whether Python knows is not known yet.
     pub fn fork(&self) {
         self.visits.store(0, Ordering::SeqCst);
+        self.advance(Word::is_abandoned, FORKED_ABANDONED);
         self.advance(Word::is_alive, FORKED);
     }
 
-    /// Python has cleaned up after the fork: the gate is open in the child.
+    /// Python has cleaned up after the fork: the gate is open in the child, unless the runtime was
+    /// abandoned before.
     pub fn reopen_in_child(&self, asymmetric: bool) {
+        self.advance(|word| word.phase() == FORKED_ABANDONED, ABANDONED);
         self.advance(|word| word.phase() == FORKED, if asymmetric { OPEN } else { FENCED });
     }
 
@@ -425,6 +431,9 @@ mod tests {
         gate.open(true);
         gate.abandon();
         gate.end();
+        gate.fork();
+        assert_eq!(gate.admit(&inside), Err(Closed::Forked));
+        gate.reopen_in_child(true);
         assert_eq!(gate.admit(&inside), Err(Closed::Abandoned));
     }
 }

@@ -242,6 +242,13 @@ fn is_held_slowly(current: *mut PyThreadState) -> bool {
     GATE.admission.word().may_nest() && cpython::is_held_by(current, ptr::null_mut())
 }
 
+/// Whether this thread holds Python in the gate's interpreter: another's must not drop its objects.
+pub(super) fn may_drop() -> bool {
+    // SAFETY: the current state of a thread that holds Python is alive.
+    let here = || unsafe { pyo3_ffi::PyThreadState_GetInterpreter(cpython::current()) };
+    is_held() && here() == interpreter()
+}
+
 /// Why an entry from outside would be refused now; `None` if it would be let in. Never waits.
 #[must_use]
 pub fn refusal() -> Option<Closed> {

@@ -4,6 +4,7 @@
 //! again. A plain fork leaves Python with locks that nobody will release: the gate stays closed.
 
 use core::cell::RefCell;
+use core::ptr;
 use std::sync::Once;
 
 use super::slot::Slot;
@@ -49,6 +50,11 @@ extern "C" fn in_child() {
 
 /// Python has cleaned up in the child of `os.fork`: opens the gate there.
 pub(crate) fn after_in_child() {
-    Slot::here().take_up();
+    let slot = Slot::here();
+    slot.take_up();
+    // The state that this thread holds is Python's main one now: used, and never given back. Any
+    // other that was kept is gone.
+    slot.kept.set(ptr::null_mut());
+    slot.ready.set(0);
     GATE.admission.reopen_in_child(heavy_fence_is_there());
 }

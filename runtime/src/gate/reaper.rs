@@ -49,7 +49,7 @@ pub(super) fn give_back(slot: &Slot, phase: Phase) {
     let here =
         phase == Phase::Early && (cfg!(Py_GIL_DISABLED) || GATE.reap_here.load(Ordering::Relaxed));
     // Refused while Python is ending or gone: then it is Python that frees the state.
-    GATE.admission.visit(generation, || {
+    let given = GATE.admission.visit(generation, || {
         if here {
             // SAFETY: this thread's, alive by the visit's promise, and not attached: it is outside.
             unsafe { clear_here(kept) };
@@ -59,7 +59,10 @@ pub(super) fn give_back(slot: &Slot, phase: Phase) {
             GATE.orphans.push(Orphan { state: kept, generation });
         }
     });
-    if !here {
+    if given.is_none() {
+        // What 3.15 remembers of it would outlive it, and be taken for a state of the next Python.
+        cpython::forget_gilstate(kept);
+    } else if !here {
         reference::ask_for_drain(generation);
     }
 }

@@ -57,7 +57,7 @@ unsafe fn decref_of(object: *mut PyObject, generation: u64) {
         GATE.leaked.fetch_add(1, Ordering::Relaxed);
         return;
     }
-    if entry::is_held() {
+    if entry::may_drop() {
         // SAFETY: Python is held, its generation is the object's, and the caller owns one.
         unsafe { pyo3_ffi::Py_DECREF(object) };
         return;
