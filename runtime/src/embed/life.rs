@@ -40,7 +40,7 @@ pub(super) struct Running {
     pub(super) interpreter: *mut PyInterpreterState,
     /// Python's main thread, or the one that adopted it.
     pub(super) thread: ThreadId,
-    /// The main thread's state, given up; null if Python was adopted.
+    /// The main thread's state, given up; null if Python was adopted, or cannot be finalized here.
     pub(super) main: *mut PyThreadState,
 }
 
@@ -143,9 +143,12 @@ extern "C" fn after_fork() {
 /// In a child of `os.fork`: the thread that forked is Python's main thread now, and holds it.
 pub(super) fn after_fork_in_child() {
     if let Life::Running(running) = &mut *life() {
+        // From 3.13 on CPython finalizes by the state that its first main thread had, which the fork
+        // freed unless that thread forked. Such a child is left unfinalized, as if it were adopted.
+        let may_finalize = running.is_here() || cfg!(not(Py_3_13));
         running.thread = thread::current().id();
         if !running.is_adopted() {
-            running.main = cpython::current();
+            running.main = if may_finalize { cpython::current() } else { core::ptr::null_mut() };
         }
     }
 }
