@@ -166,6 +166,25 @@ fn a_virtual_environment_is_taken_over() {
     });
 }
 
+#[test]
+fn a_ctrl_c_during_the_start_is_told_after_it() {
+    in_child("a_ctrl_c_during_the_start_is_told_after_it", || {
+        let folder = scratch("ctrl_c");
+        let runtime = start(&Options::new());
+        run(&format!("import venv; venv.create({:?}, symlinks=True)", text(&folder)));
+        runtime.stop(None).unwrap();
+        let site = folder.join("lib").join(format!("python{}", library())).join("site-packages");
+        // A background job of a shell ignores SIGINT, and Python leaves that so: not here.
+        let strike = "import _signal as s; s.signal(2, s.default_int_handler); s.raise_signal(2)\n";
+        fs::write(site.join("now.pth"), strike).unwrap();
+        let runtime = start(&Options::new().venv(&folder).signal_handlers(true));
+        let raised = enter(|py| py.check_signals().unwrap_err().to_string()).unwrap();
+        assert_eq!(raised, "KeyboardInterrupt: ");
+        runtime.stop(None).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+    });
+}
+
 /// "3.11" or "3.13t".
 fn library() -> &'static str {
     raddle::python_abi().trim_end_matches('d')

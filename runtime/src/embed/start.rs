@@ -1,5 +1,7 @@
 //! Starting Python, or adopting one, up to the open gate.
 
+use core::mem::MaybeUninit;
+use core::ptr;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -64,6 +66,7 @@ fn start_idle(options: &Options) -> Result<Running, Failure> {
     let how = in_c(options, &place)?;
     promote(libpython);
     module::offer();
+    let undisturbed = options.signal_handlers.then(Undisturbed::begin);
     // SAFETY: not initialized, as was just asked, and `Life::Starting` keeps other starts away.
     unsafe { how.run() }.map_err(Failure::Inside)?;
     // SAFETY: attached by the start.
@@ -73,11 +76,39 @@ fn start_idle(options: &Options) -> Result<Running, Failure> {
         unsafe { pyo3_ffi::Py_FinalizeEx() };
         return Err(error.into());
     }
+    drop(undisturbed);
     let manner = Manner { timing: options.timing, reap_here: options.reap_on_exit };
     let mut running = open(manner);
     // SAFETY: attached.
     running.main = unsafe { pyo3_ffi::PyEval_SaveThread() };
     Ok(running)
+}
+
+/// Keeps SIGINT from this thread while Python starts: with its handler installed, a Ctrl-C would raise
+/// KeyboardInterrupt in the middle of `site`, and the start would fail for good. It is delivered when
+/// this is dropped, and raises at Python's next look.
+struct Undisturbed(libc::sigset_t);
+
+impl Undisturbed {
+    fn begin() -> Self {
+        let mut sigint = MaybeUninit::uninit();
+        // SAFETY: fills the set in.
+        unsafe { libc::sigemptyset(sigint.as_mut_ptr()) };
+        // SAFETY: a set that was filled in, and a signal that there is.
+        unsafe { libc::sigaddset(sigint.as_mut_ptr(), libc::SIGINT) };
+        let mut former = MaybeUninit::uninit();
+        // SAFETY: both sets are valid; `former` is filled in.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, sigint.as_ptr(), former.as_mut_ptr()) };
+        // SAFETY: filled in by the call, which fails only for a bad first argument.
+        Self(unsafe { former.assume_init() })
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        // SAFETY: the mask that this thread had.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
 }
 
 /// Checks what only a running Python tells, and makes it ours.
