@@ -425,7 +425,7 @@ fn depart(slot: &Slot) {
     GATE.admission.depart(&slot.inside);
     // Its end will not be noticed any more: nothing of it may stay. One that has a kept state is on
     // its way to `reaper::thread_ends`.
-    if crate::exit::early_passed() && slot.kept.get().is_null() {
+    if crate::exit::early_passed() && slot.kept.get().is_null() && !slot.ending.get() {
         registry::unregister(slot);
     }
 }

@@ -29,10 +29,12 @@ unsafe impl Send for Orphan {}
 /// Runs on each registered thread as it ends.
 pub(super) fn thread_ends(phase: Phase) {
     let slot = Slot::here();
+    slot.ending.set(true);
     entry::leave_all(slot);
     give_back(slot, phase);
     registry::unregister(slot);
     slot.trim();
+    slot.ending.set(false);
 }
 
 /// Gives this thread's kept state back, waiting for nobody.

@@ -117,6 +117,8 @@ pub(super) struct Slot {
     /// The frame at the bottom is plain (an Attach on `kept`, admitted, with nothing to put back)
     /// and so is not on the list: see `open_plain`.
     plain: Cell<bool>,
+    /// The thread ends, and is about to be taken off the list by that.
+    pub(super) ending: Cell<bool>,
     frames: Cell<*mut Vec<Frame>>,
     /// Its place in the registry.
     pub(super) index: Cell<usize>,
