@@ -68,8 +68,15 @@ fn key_number_0_is_a_key_like_any_other() {
             assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, None) }, 0);
             key
         };
-        let lowest = next_key();
-        assert_eq!(lowest, 0, "something in this process took key 0 before the test did");
+        let mut lowest = next_key();
+        if lowest != 0 {
+            // From 3.13 on libpython's allocator takes it when it is loaded, for the threads that
+            // run Python. In this child nobody will.
+            // SAFETY: taken, so valid; its owner finds it gone, and does not look.
+            assert_eq!(unsafe { libc::pthread_key_delete(0) }, 0);
+            lowest = next_key();
+        }
+        assert_eq!(lowest, 0, "key 0 is not to be had");
         // SAFETY: made above, and nobody uses it.
         assert_eq!(unsafe { libc::pthread_key_delete(lowest) }, 0);
         at_thread_exit(|| ()).unwrap();
