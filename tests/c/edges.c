@@ -199,6 +199,17 @@ a_drop_in_a_subinterpreter_waits_for_the_main_one (void)
 }
 #endif
 
+static gpointer
+enter_and_check (gpointer data)
+{
+  assert_ok (raddle_enter ());
+  g_assert_true (PyThreadState_Get () == PyGILState_GetThisThreadState ());
+  g_assert_cmpint (evaluate ("1 + 1"), ==, 2);
+  assert_ok (raddle_leave ());
+  g_assert_false (raddle_is_held ());
+  return data;
+}
+
 /* Code between two layers may have an exception in flight when it gives Python up and calls us. */
 static void
 enter_with_an_exception_around (void)
@@ -241,6 +252,48 @@ an_exception_of_the_code_around_survives (void)
   assert_ok (raddle_enter ());
   enter_with_an_exception_around ();
   assert_ok (raddle_leave ());
+}
+
+/* The Ensure's state goes with its Release, whatever was opened on it. */
+static gpointer
+release_too_early (gpointer data)
+{
+  for (int turn = 0; turn < 3; turn++)
+    {
+      PyGILState_STATE state = PyGILState_Ensure ();
+      if (data)
+        PyEval_SaveThread ();
+      assert_ok (raddle_enter ());
+      PyGILState_Release (state);
+      assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
+      assert_message_has ("deleted");
+      assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
+      assert_message_has ("no entry");
+      assert_ok (raddle_thread_trim ());
+    }
+  return enter_and_check (NULL);
+}
+
+/* One that belongs to no Ensure deletes the state that we keep. */
+static gpointer
+release_too_often (gpointer data)
+{
+  assert_ok (raddle_enter ());
+  PyGILState_Release (PyGILState_UNLOCKED);
+  assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
+  assert_message_has ("deleted");
+  return enter_and_check (data);
+}
+
+static void
+a_deleted_state_is_believed_no_more (void)
+{
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_python ();
+  on_a_thread (release_too_early, NULL);
+  on_a_thread (release_too_early, GINT_TO_POINTER (TRUE));
+  on_a_thread (release_too_often, NULL);
+  stop_python (runtime);
 }
 
 /* Opens and closes so many frames that their memory moves, and leaves nothing of the old content. */
@@ -463,6 +516,7 @@ main (int    argc,
                    a_drop_in_a_subinterpreter_waits_for_the_main_one);
 #endif
   g_test_add_func ("/edges/exception/of-the-code-around-survives", an_exception_of_the_code_around_survives);
+  g_test_add_func ("/edges/state/a-deleted-one-is-believed-no-more", a_deleted_state_is_believed_no_more);
   g_test_add_func ("/edges/fresh/a-context-s-finalizers-may-enter", a_context_s_finalizers_may_enter);
   g_test_add_func ("/edges/thread/an-ended-one-is-on-no-list", an_ended_thread_is_on_no_list);
   g_test_add_func ("/edges/thread/may-end-in-the-middle-of-python-code",

@@ -533,6 +533,9 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
         return Ok(());
     }
     if cpython::current() != top.state {
+        if cpython::gilstate().is_null() {
+            return Err(close_deleted(slot));
+        }
         return Err(wrong_order(
             "Python was given up inside this entry by other means and not taken back: \
              call PyEval_RestoreThread before leaving",
@@ -550,6 +553,22 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
         forget_if_unknown(slot);
     }
     Ok(())
+}
+
+/// Closes the innermost frame, whose state is gone: to keep it open would be to believe in that.
+#[cold]
+fn close_deleted(slot: &'static Slot) -> Error {
+    if let Some(frame) = slot.pop() {
+        if frame.state == slot.kept.get() {
+            slot.kept.set(ptr::null_mut());
+            slot.ready.set(0);
+        }
+        close_admission(slot, &frame);
+    }
+    wrong_order(
+        "the thread state that this entry ran on was deleted inside it, by a PyGILState_Release \
+         too many or too early: the entry is closed",
+    )
 }
 
 /// Closes the innermost frame and leaves Python as it is: in the child of a plain fork, where its
