@@ -1,6 +1,7 @@
 //! Models of the gate's admission: an entry and a stop never miss each other.
 #![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::sync::Arc;
 
