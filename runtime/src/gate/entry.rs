@@ -12,6 +12,7 @@ use std::time::Instant;
 use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 use super::admission::Word;
+use super::release::{close_admission, forget_if_unknown};
 use super::slot::{Frame, Kind, Slot, count};
 use super::{GATE, python, reaper, reference, registry};
 use crate::cpython;
@@ -168,66 +169,6 @@ pub fn leave_plainly() -> bool {
     slot.close_plain();
     GATE.admission.depart(&slot.inside);
     true
-}
-
-/// Gives Python up, whatever the depth.
-///
-/// # Errors
-///
-/// [`Status::NotStarted`] if there is no Python yet.
-pub fn unblock_raw() -> Result<(), Error> {
-    give_up(Slot::here(), None)
-}
-
-/// Takes back what the innermost [`unblock_raw`] gave up.
-///
-/// # Errors
-///
-/// [`Status::WrongOrder`] if nothing was given up, or an entry made since is open.
-/// [`Status::Closed`] if Python has ended meanwhile; then the pair is closed and Python not held.
-pub fn block_raw() -> Result<(), Error> {
-    take_back(Slot::here())
-}
-
-/// PyGTK's BLOCK: takes back what the innermost UNBLOCK gave up, and is an entry where there is
-/// nothing to take back.
-///
-/// A refused one is remembered, and needs its UNBLOCK like any other: who calls by macro cannot
-/// look at the result.
-///
-/// # Errors
-///
-/// As [`block_raw`] and [`enter_raw`].
-pub fn pygtk_block() -> Result<(), Error> {
-    let slot = Slot::here();
-    if slot.top().is_some_and(|top| top.kind == Kind::Release && !top.by_block) {
-        return take_back(slot);
-    }
-    let entered = enter(slot, cpython::current(), How { by_block: true, ..How::default() });
-    entered.map_err(|closed| {
-        let mut refused = Frame::new(Kind::Release, ptr::null_mut());
-        refused.by_block = true;
-        slot.push(refused);
-        closed.into()
-    })
-}
-
-/// PyGTK's UNBLOCK: leaves what its BLOCK entered, and gives Python up elsewhere.
-///
-/// # Errors
-///
-/// As [`unblock_raw`] and [`leave_raw`].
-pub fn pygtk_unblock() -> Result<(), Error> {
-    let slot = Slot::here();
-    if slot.top().is_some_and(|top| top.kind == Kind::Release && top.by_block) {
-        slot.pop(); // A refused BLOCK: nothing was entered, so nothing is given up.
-        forget_if_unknown(slot);
-        return Ok(());
-    }
-    if slot.top().is_some_and(|top| top.by_block && slot.depth.get() == 1) {
-        return leave(slot, true);
-    }
-    give_up(slot, None)
 }
 
 /// Whether this thread holds Python now, by whatever means. Never waits.
@@ -396,7 +337,7 @@ const fn is_stamped(entries: u64) -> bool {
 
 /// Whether this thread may take Python. While Python is finalized only the thread that does it may:
 /// any other one would be ended (up to 3.13) or hung (3.14 on) by the attempt.
-fn may_attach(slot: &Slot, word: Word) -> bool {
+pub(super) fn may_attach(slot: &Slot, word: Word) -> bool {
     word.is_alive() || word.is_finalizing() && ptr::eq(slot, GATE.finalizer.load(Ordering::Relaxed))
 }
 
@@ -409,7 +350,7 @@ fn depart_refused(slot: &Slot, outside: bool, why: Closed) -> Closed {
 }
 
 /// Lets this thread in, if the gate is open.
-fn come_in(slot: &'static Slot) -> Result<(), Closed> {
+pub(super) fn come_in(slot: &'static Slot) -> Result<(), Closed> {
     let word = GATE.admission.word();
     if !word.is_open() {
         return Err(word.refusal());
@@ -421,7 +362,7 @@ fn come_in(slot: &'static Slot) -> Result<(), Closed> {
 }
 
 /// This thread is outside again.
-fn depart(slot: &Slot) {
+pub(super) fn depart(slot: &Slot) {
     GATE.admission.depart(&slot.inside);
     // Its end will not be noticed any more: nothing of it may stay. One that has a kept state is on
     // its way to `reaper::thread_ends`.
@@ -461,7 +402,7 @@ fn find_state(slot: &Slot, generation: u64) -> Option<(*mut PyThreadState, bool)
     Some((state, transient))
 }
 
-fn register_if_new(slot: &'static Slot) {
+pub(super) fn register_if_new(slot: &'static Slot) {
     if slot.thread.load(Ordering::Relaxed) == 0 {
         registry::register(slot);
     }
@@ -494,7 +435,7 @@ fn restore(slot: &Slot, state: *mut PyThreadState, word: Word) -> bool {
 /// # Safety
 ///
 /// `state` is this thread's, alive if Python is, and this thread holds nothing.
-unsafe fn attach_guarded(state: *mut PyThreadState, word: Word) -> bool {
+pub(super) unsafe fn attach_guarded(state: *mut PyThreadState, word: Word) -> bool {
     if word.is_finalizing() {
         // Python's guards refuse the thread that finalizes too.
         // SAFETY: by the caller's promise; `may_attach` saw that it is this thread that finalizes.
@@ -603,78 +544,6 @@ fn detach(slot: &'static Slot) {
         unsafe { pyo3_ffi::PyEval_RestoreThread(frame.other) };
     }
     close_admission(slot, &frame);
-}
-
-/// Opens a Release frame. The caller gives Python up if `held` comes back true.
-pub(super) fn open_release(
-    slot: &'static Slot,
-    place: Option<&'static Location<'static>>,
-) -> Option<bool> {
-    let word = GATE.admission.word();
-    if word.generation() == 0 {
-        return None;
-    }
-    let held = is_held();
-    let mut frame = Frame::new(Kind::Release, ptr::null_mut());
-    frame.place = place;
-    // Whoever gave Python up inside has frames of Python's on its stack: a stop waits for it.
-    if held && !slot.inside.is_set() {
-        frame.admitted = come_in(slot).is_ok();
-    }
-    slot.push(frame);
-    Some(held)
-}
-
-fn give_up(slot: &'static Slot, place: Option<&'static Location<'static>>) -> Result<(), Error> {
-    let Some(held) = open_release(slot, place) else {
-        return Err(Closed::NotStarted.into());
-    };
-    if held {
-        // SAFETY: this thread holds Python.
-        let state = unsafe { pyo3_ffi::PyEval_SaveThread() };
-        if let Some(top) = slot.top() {
-            top.state = state;
-        }
-    }
-    Ok(())
-}
-
-fn take_back(slot: &'static Slot) -> Result<(), Error> {
-    match slot.top() {
-        Some(top) if top.kind == Kind::Release && !top.by_block => {}
-        Some(_) => {
-            return Err(wrong_order(
-                "an entry made since Python was given up is still open: leave it first",
-            ));
-        }
-        None => return Err(wrong_order("nothing was given up on this thread")),
-    }
-    let Some(frame) = slot.pop() else { return Ok(()) };
-    if !frame.state.is_null() {
-        let word = GATE.admission.word();
-        // SAFETY: this thread's state, alive since Python is; and this thread holds nothing.
-        if !may_attach(slot, word) || !unsafe { attach_guarded(frame.state, word) } {
-            close_admission(slot, &frame);
-            return Err(GATE.admission.word().refusal().into());
-        }
-    }
-    close_admission(slot, &frame);
-    Ok(())
-}
-
-/// Closes a frame that was popped: its admission, if it had one.
-pub(super) fn close_admission(slot: &Slot, frame: &Frame) {
-    if frame.admitted {
-        depart(slot);
-    }
-    forget_if_unknown(slot);
-}
-
-/// Gives the frames' memory back on a thread whose end nobody will notice.
-fn forget_if_unknown(slot: &Slot) {
-    if slot.thread.load(Ordering::Relaxed) == 0 {
-        slot.trim();
-    }
 }
 
 /// Closes everything that a dying thread left open, so that Python is not held for ever.

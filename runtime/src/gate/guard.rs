@@ -73,7 +73,7 @@ impl OpenRelease {
     /// Opens it. Says whether this thread holds Python and so has to give it up.
     fn open(place: &'static Location<'static>) -> (Option<Self>, bool) {
         let slot = Slot::here();
-        entry::open_release(slot, Some(place))
+        super::release::open_release(slot, Some(place))
             .map_or((None, false), |held| (Some(Self(slot)), held))
     }
 }
@@ -83,7 +83,7 @@ impl Drop for OpenRelease {
         match self.0.top() {
             Some(top) if top.kind == Kind::Release => {
                 if let Some(frame) = self.0.pop() {
-                    entry::close_admission(self.0, &frame);
+                    super::release::close_admission(self.0, &frame);
                 }
             }
             top => report_misnested("a release ended", top.and_then(|top| top.place)),

@@ -41,18 +41,21 @@ mod reference;
 #[cfg(not(raddle_loom))]
 mod registry;
 #[cfg(not(raddle_loom))]
+mod release;
+#[cfg(not(raddle_loom))]
 mod slot;
 
 #[cfg(not(raddle_loom))]
 pub use self::{
     entry::{
-        block_raw, enter_fresh_raw, enter_plainly, enter_raw, entries_here, is_held, leave_plainly,
-        leave_raw, nest, pygtk_block, pygtk_unblock, refusal, trim, unblock_raw, unnest,
+        enter_fresh_raw, enter_plainly, enter_raw, entries_here, is_held, leave_plainly, leave_raw,
+        nest, refusal, trim, unnest,
     },
     guard::{Entry, enter, enter_fresh, release},
     raised::Raised,
     reference::{Handle, Ref, decref},
     registry::{Remaining, Since, Stats, stats},
+    release::{block_raw, pygtk_block, pygtk_unblock, unblock_raw},
 };
 
 #[cfg(not(raddle_loom))]
