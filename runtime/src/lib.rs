@@ -19,4 +19,4 @@ pub mod weave;
 pub use embed::{Options, Runtime, StopError, python_abi};
 pub use error::{Closed, Error, Status};
 #[cfg(not(raddle_loom))]
-pub use gate::{Entry, Handle, Raised, Ref, decref, enter, enter_fresh, release};
+pub use gate::{Entry, Handle, Lock, Raised, Ref, decref, enter, enter_fresh, release};

@@ -31,6 +31,8 @@ pub(crate) mod fork;
 #[cfg(not(raddle_loom))]
 mod guard;
 #[cfg(not(raddle_loom))]
+mod lock;
+#[cfg(not(raddle_loom))]
 mod python;
 #[cfg(not(raddle_loom))]
 mod raised;
@@ -52,6 +54,7 @@ pub use self::{
         nest, refusal, trim, unnest,
     },
     guard::{Entry, enter, enter_fresh, release},
+    lock::Lock,
     raised::Raised,
     reference::{Handle, Ref, decref},
     registry::{Remaining, Since, Stats, stats},

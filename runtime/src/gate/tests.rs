@@ -544,6 +544,28 @@ fn an_entry_in_a_late_destructor_is_for_that_destructor_alone() {
 }
 
 #[test]
+fn a_lock_and_python_may_be_taken_in_both_orders() {
+    python();
+    let total = crate::Lock::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let total = &total;
+            scope.spawn(move || {
+                for _ in 0..200 {
+                    if number % 2 == 0 {
+                        enter(|_| *total.lock().unwrap() += 1).unwrap();
+                    } else {
+                        let mut value = total.lock().unwrap();
+                        enter(|_| *value += 1).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(*total.lock().unwrap(), 1600);
+}
+
+#[test]
 fn figures_add_up() {
     on_a_fresh_thread(|| {
         let before = stats();

@@ -10,6 +10,7 @@
 #include <raddle/raddle-status.h>
 #include <raddle/raddle-runtime.h>
 #include <raddle/raddle-gate.h>
+#include <raddle/raddle-lock.h>
 #include <raddle/raddle-reference.h>
 #include <raddle/raddle-weave.h>
 
