@@ -40,7 +40,9 @@ raddle_py_attach (PyThreadState *state)
 int
 raddle_py_detach (PyThreadState *state)
 {
-#if PY_VERSION_HEX < 0x030d0000
+#if PY_VERSION_HEX < 0x030c0000
+  PyThreadState *current = __atomic_load_n (raddle_py_current_at, __ATOMIC_RELAXED);
+#elif PY_VERSION_HEX < 0x030d0000
   PyThreadState *current = _PyThreadState_UncheckedGet ();
 #else
   PyThreadState *current = PyThreadState_GetUnchecked ();

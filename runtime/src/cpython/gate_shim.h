@@ -18,6 +18,9 @@ int raddle_py_built_debug (void);
 int raddle_py_built_free_threaded (void);
 
 /* gilstate_slot.c */
+#if PY_VERSION_HEX < 0x030c0000
+extern PyThreadState *const *const raddle_py_current_at __attribute__ ((visibility ("hidden")));
+#endif
 void raddle_py_find_gilstate_slot (PyThreadState *mine);
 int raddle_py_gilstate_slot_found (void);
 void raddle_py_forget_gilstate (PyThreadState *stale);

@@ -28,8 +28,8 @@
 #if PY_VERSION_HEX < 0x030c0000
 /* Where 3.11 keeps the current thread state, one for all threads. Read in place: a call into
  * libpython is half of what a nested entry costs. */
-__attribute__ ((visibility ("hidden"))) const void *const raddle_py_current_at =
-    &_PyRuntime.gilstate.tstate_current;
+PyThreadState *const *const raddle_py_current_at =
+    (PyThreadState *const *) (const void *) &_PyRuntime.gilstate.tstate_current;
 #endif
 
 #if PY_VERSION_HEX < 0x030f0000

@@ -76,7 +76,7 @@ pub fn nest() -> bool {
 /// The part of [`enter_raw`] that most entries which take Python need: from outside, on the kept
 /// state, with nothing changed since the last one. Says whether that was so; nothing is entered if
 /// not.
-#[inline(never)]
+#[inline(always)]
 #[must_use]
 pub fn enter_plainly() -> bool {
     let slot = Slot::here();
@@ -158,7 +158,7 @@ pub fn unnest() -> bool {
 
 /// The part of [`leave_raw`] that undoes [`enter_plainly`]. Says whether it did; nothing is left
 /// if not.
-#[inline(never)]
+#[inline(always)]
 #[must_use]
 pub fn leave_plainly() -> bool {
     let slot = Slot::here();
