@@ -4,6 +4,12 @@
 //! Start or adopt a Python with [`Runtime`], then [`enter`] from wherever you are.
 
 #[cfg(not(raddle_loom))]
+#[expect(dead_code, reason = "the relay's types and tasklets are its users")]
+mod arguments;
+#[cfg(not(raddle_loom))]
+#[expect(dead_code, reason = "the relay's types and tasklets are its users")]
+mod class;
+#[cfg(not(raddle_loom))]
 mod cpython;
 #[cfg(not(raddle_loom))]
 pub mod embed;
@@ -11,7 +17,14 @@ pub mod error;
 #[cfg(not(raddle_loom))]
 mod exit;
 pub mod gate;
+#[cfg(not(raddle_loom))]
+mod object;
 pub mod primitive;
+pub mod relay;
+#[cfg(not(raddle_loom))]
+mod shelf;
+#[cfg(not(raddle_loom))]
+mod table;
 #[cfg(not(raddle_loom))]
 pub mod weave;
 

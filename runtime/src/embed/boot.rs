@@ -7,13 +7,13 @@ use pyo3::Python;
 use pyo3_ffi as ffi;
 
 use super::life::{Life, life, watch_the_end};
-use super::object::{self, Object, Raised};
 use super::options::Options;
 use super::package::BOOT;
 use super::place::Place;
 use super::{module, start};
 use crate::cpython;
 use crate::error::Error;
+use crate::object::{self, Object, Raised};
 
 const NAME: &CStr = c"raddle._boot";
 

@@ -20,6 +20,7 @@ use crate::cpython;
 use crate::error::{Error, Status};
 use crate::gate::control;
 use crate::primitive::{Mutex, MutexGuard, lock};
+use crate::shelf;
 
 /// How far this process's Python is.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ pub(super) fn watch_the_end() {
 /// Python has ended, whoever ended it.
 extern "C" fn python_ended() {
     control::end();
+    shelf::forget();
     let mut life = life();
     if matches!(*life, Life::Running(_)) {
         // Not by a stop of ours, which would have moved it to Finalizing.

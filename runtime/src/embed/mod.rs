@@ -14,7 +14,6 @@ mod boot;
 mod library;
 mod life;
 mod module;
-mod object;
 mod options;
 mod package;
 mod place;

@@ -7,12 +7,14 @@ use core::ptr;
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject};
 
-use super::object::{self, Object, Raised};
 use super::package::CARRIED;
 use super::{boot, stop, version};
 use crate::error::{Error, Status};
 use crate::gate::{fork, stats};
-use crate::weave;
+use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::shelf;
+use crate::table::Table;
+use crate::{class, weave};
 
 const NAME: &CStr = c"_raddle";
 const CAPSULE: &CStr = c"raddle._C_API";
@@ -37,7 +39,20 @@ unsafe impl Sync for Api {}
 
 static API: Api = Api { key: ABI_KEY.as_ptr() };
 
-const METHODS: usize = 4 + weave::METHODS.len() + 1;
+/// The functions of the module, by the part of raddle that they belong to.
+const PARTS: [&[PyMethodDef]; 2] = [&OWN, &weave::METHODS];
+
+/// The types of the module, each of which adds itself.
+const CLASSES: [class::Add; 0] = [];
+
+const METHODS: usize = {
+    let (mut part, mut count) = (0, 1);
+    while part < PARTS.len() {
+        count += PARTS[part].len();
+        part += 1;
+    }
+    count
+};
 
 /// CPython writes an index and a type into the definition; nobody else looks inside.
 #[repr(transparent)]
@@ -46,41 +61,38 @@ struct Definition(UnsafeCell<PyModuleDef>);
 // SAFETY: only CPython writes to it, and keeps its own order there.
 unsafe impl Sync for Definition {}
 
-/// Tables that CPython reads and nobody writes.
-#[repr(transparent)]
-struct Table<T>(UnsafeCell<T>);
-
-// SAFETY: never written.
-unsafe impl<T> Sync for Table<T> {}
-
-static METHOD_TABLE: Table<[PyMethodDef; METHODS]> = Table(UnsafeCell::new(methods()));
-static SLOT_TABLE: Table<[PyModuleDef_Slot; SLOTS]> = Table(UnsafeCell::new(slots()));
+static METHOD_TABLE: Table<[PyMethodDef; METHODS]> = Table::new(methods());
+static SLOT_TABLE: Table<[PyModuleDef_Slot; SLOTS]> = Table::new(slots());
 static DEFINITION: Definition = Definition(UnsafeCell::new(PyModuleDef {
     m_base: ffi::PyModuleDef_HEAD_INIT,
     m_name: NAME.as_ptr(),
     m_doc: c"The native part of raddle. Its Python face is the package raddle.".as_ptr(),
     m_size: 0,
-    m_methods: METHOD_TABLE.0.get().cast(),
-    m_slots: SLOT_TABLE.0.get().cast(),
+    m_methods: METHOD_TABLE.start(),
+    m_slots: SLOT_TABLE.start(),
     m_traverse: None,
     m_clear: None,
     m_free: None,
 }));
 
+const OWN: [PyMethodDef; 4] = [
+    method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
+    method(c"carried", carried, c"The modules that the library carries."),
+    method(c"after_fork_in_child", after_fork_in_child, c"Open the gate in a child of os.fork."),
+    method(c"python_exits", python_exits, c"Close the gate and wait for those inside."),
+];
+
 const fn methods() -> [PyMethodDef; METHODS] {
     let mut table = [PyMethodDef::zeroed(); METHODS];
-    table[0] = method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints.");
-    table[1] = method(c"carried", carried, c"The modules that the library carries.");
-    table[2] = method(
-        c"after_fork_in_child",
-        after_fork_in_child,
-        c"Open the gate in a child of os.fork.",
-    );
-    table[3] = method(c"python_exits", python_exits, c"Close the gate and wait for those inside.");
-    let mut row = 0;
-    while row < weave::METHODS.len() {
-        table[4 + row] = weave::METHODS[row];
-        row += 1;
+    let (mut part, mut at) = (0, 0);
+    while part < PARTS.len() {
+        let mut row = 0;
+        while row < PARTS[part].len() {
+            table[at] = PARTS[part][row];
+            at += 1;
+            row += 1;
+        }
+        part += 1;
     }
     table
 }
@@ -125,7 +137,7 @@ unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
     match fill(py, module).map_err(Error::from).and_then(|()| boot::module_was_loaded(py)) {
         Ok(()) => 0,
         Err(error) => {
-            raise(c"ImportError", error.message());
+            let _set = Pending::new(py, Kind::Import, error.message());
             -1
         }
     }
@@ -143,7 +155,11 @@ fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
     // SAFETY: a pointer that is not null and a name, both of which live for ever.
     let capsule = unsafe { ffi::PyCapsule_New(api, CAPSULE.as_ptr(), None) };
     // SAFETY: as that function returns.
-    add(c"_C_API", unsafe { Object::owned(py, capsule) }?)
+    add(c"_C_API", unsafe { Object::owned(py, capsule) }?)?;
+    for add in CLASSES {
+        add(py, module)?;
+    }
+    Ok(())
 }
 
 /// Offers the module to a Python that is about to start.
@@ -229,35 +245,9 @@ fn make(py: Python<'_>) -> object::Result<Object<'_>> {
     Ok(module)
 }
 
-/// Sets an exception of a built-in kind.
-fn raise(kind: &CStr, line: &str) {
-    let line = std::ffi::CString::new(line.replace('\0', " ")).unwrap_or_default();
-    // SAFETY: Python is held, in every caller.
-    let builtins = unsafe { ffi::PyEval_GetBuiltins() };
-    // SAFETY: a dict, lent; lends the exception's type.
-    let kind = unsafe { ffi::PyDict_GetItemString(builtins, kind.as_ptr()) };
-    if !kind.is_null() {
-        // SAFETY: an exception's type, and a text that ends with a NUL.
-        unsafe { ffi::PyErr_SetString(kind, line.as_ptr()) };
-    }
-}
-
 /// Hands a result to CPython.
-fn answer(result: object::Result<Object<'_>>) -> *mut PyObject {
-    match result {
-        Ok(object) => object.into_ptr(),
-        Err(Raised(line)) => {
-            raise(c"RuntimeError", &line);
-            ptr::null_mut()
-        }
-    }
-}
-
-fn none(py: Python<'_>) -> object::Result<Object<'_>> {
-    // SAFETY: Python is held.
-    let none = unsafe { ffi::Py_None() };
-    // SAFETY: alive as long as Python.
-    unsafe { Object::borrowed(py, none) }.ok_or_else(|| object::raised(py))
+fn answer(py: Python<'_>, result: object::Result<Object<'_>>) -> *mut PyObject {
+    object::answer(result.map_err(|Raised(line)| Pending::new(py, Kind::Runtime, &line)))
 }
 
 unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -275,7 +265,7 @@ unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyOb
         ("decrefs", stats.decrefs),
         ("leaked", stats.leaked),
     ];
-    answer(Object::dict(py, figures.map(|(name, figure)| (name, Object::integer(py, figure)))))
+    answer(py, Object::dict(py, figures.map(|(name, figure)| (name, Object::integer(py, figure)))))
 }
 
 unsafe extern "C" fn carried(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -284,7 +274,7 @@ unsafe extern "C" fn carried(_: *mut PyObject, _: *mut PyObject) -> *mut PyObjec
     let modules = CARRIED.iter().map(|(name, package, source)| {
         (*name, Object::tuple(py, [Object::truth(py, *package), Object::text(py, source)]))
     });
-    answer(Object::dict(py, modules))
+    answer(py, Object::dict(py, modules))
 }
 
 unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -292,12 +282,13 @@ unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> 
     let py = unsafe { Python::assume_attached() };
     fork::after_in_child();
     super::life::after_fork_in_child();
-    answer(none(py))
+    Object::none(py).into_ptr()
 }
 
 unsafe extern "C" fn python_exits(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
     let names = stop::python_exits();
-    answer(Object::list(py, names.iter().map(|name| Object::text(py, name))))
+    shelf::clear(py);
+    answer(py, Object::list(py, names.iter().map(|name| Object::text(py, name))))
 }

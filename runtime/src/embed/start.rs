@@ -11,7 +11,6 @@ use std::time::Duration;
 use pyo3::Python;
 
 use super::life::{Life, Running, life, watch_forks};
-use super::object::{self, Object, Raised};
 use super::options::Options;
 use super::place::{self, Place};
 use super::{boot, library, module, version};
@@ -19,6 +18,7 @@ use crate::cpython::{self, Start};
 use crate::error::{Closed, Error, Status};
 use crate::gate::Entry;
 use crate::gate::control::{self, Manner};
+use crate::object::{self, Object, Raised};
 
 /// Starts Python. Returns the generation.
 pub(super) fn start(options: &Options) -> Result<u64, Error> {

@@ -20,10 +20,10 @@ use pyo3::Python;
 use pyo3_ffi::PyInterpreterState;
 
 use super::boot;
-use super::object::Raised;
 use crate::cpython;
 use crate::error::{Error, Status};
 use crate::gate::{Remaining, Since, control};
+use crate::object::Raised;
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
 
 /// Between two questions: short at first, as most threads that are told to end do so at once.

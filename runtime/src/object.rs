@@ -1,8 +1,11 @@
-//! The few things that starting and stopping does with Python objects, on bare pointers.
+//! The few things that raddle itself does with Python objects, on bare pointers.
 //!
 //! PyO3's own types are not used: fetching an exception, interning a name and the like keep statics
 //! that outlive an interpreter, and this code runs in every generation. Its token is: it costs
 //! nothing and says that Python is held.
+//!
+//! A call that fails has either *taken* the exception ([`Raised`], as text) or left it set on the
+//! thread ([`Pending`], for a function that Python called and that answers it).
 
 use core::ffi::CStr;
 use core::ptr::NonNull;
@@ -17,7 +20,7 @@ use crate::gate::control;
 
 /// An exception that was taken, as text: "ImportError: no module named 'x'".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Raised(pub(super) String);
+pub(crate) struct Raised(pub(crate) String);
 
 impl From<Raised> for Error {
     fn from(Raised(line): Raised) -> Self {
@@ -25,10 +28,62 @@ impl From<Raised> for Error {
     }
 }
 
-pub(super) type Result<T> = core::result::Result<T, Raised>;
+pub(crate) type Result<T> = core::result::Result<T, Raised>;
+
+/// An exception is set on this thread, which holds Python: answer Python with a null.
+#[derive(Debug)]
+#[must_use = "an exception that is set must be answered or taken"]
+pub(crate) struct Pending(());
+
+impl Pending {
+    /// An exception that somebody else has set.
+    pub(crate) const fn is_set() -> Self {
+        Self(())
+    }
+
+    /// Sets an exception of a built-in kind.
+    pub(crate) fn new(_held: Python<'_>, kind: Kind, line: &str) -> Self {
+        let line = std::ffi::CString::new(line.replace('\0', " ")).unwrap_or_default();
+        // SAFETY: Python is held; an exception's type, and a text that ends with a NUL.
+        unsafe { ffi::PyErr_SetString(kind.exception(), line.as_ptr()) };
+        Self(())
+    }
+}
+
+/// The built-in kinds of exception that raddle raises.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Import,
+    Runtime,
+    Type,
+    Value,
+}
+
+impl Kind {
+    fn exception(self) -> *mut PyObject {
+        match self {
+            // SAFETY: read only, and written by Python before anybody holds it; so are the others.
+            Self::Import => unsafe { ffi::PyExc_ImportError },
+            // SAFETY: as above.
+            Self::Runtime => unsafe { ffi::PyExc_RuntimeError },
+            // SAFETY: as above.
+            Self::Type => unsafe { ffi::PyExc_TypeError },
+            // SAFETY: as above.
+            Self::Value => unsafe { ffi::PyExc_ValueError },
+        }
+    }
+}
+
+/// What a function that Python called returns to it.
+pub(crate) fn answer(result: core::result::Result<Object<'_>, Pending>) -> *mut PyObject {
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(Pending(())) => core::ptr::null_mut(),
+    }
+}
 
 /// An owned reference, while Python is held.
-pub(super) struct Object<'py> {
+pub(crate) struct Object<'py> {
     pointer: NonNull<PyObject>,
     py: Python<'py>,
 }
@@ -39,8 +94,30 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// `raw` is such.
-    pub(super) unsafe fn owned(py: Python<'py>, raw: *mut PyObject) -> Result<Self> {
+    pub(crate) unsafe fn owned(py: Python<'py>, raw: *mut PyObject) -> Result<Self> {
         NonNull::new(raw).map(|pointer| Self { pointer, py }).ok_or_else(|| raised(py))
+    }
+
+    /// As [`owned`](Self::owned), with the exception left where it is.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn answered(
+        py: Python<'py>,
+        raw: *mut PyObject,
+    ) -> core::result::Result<Self, Pending> {
+        NonNull::new(raw).map(|pointer| Self { pointer, py }).ok_or(Pending(()))
+    }
+
+    /// `None`.
+    pub(crate) fn none(py: Python<'py>) -> Self {
+        // SAFETY: Python is held.
+        let raw = unsafe { ffi::Py_None() };
+        // SAFETY: alive as long as Python.
+        unsafe { ffi::Py_INCREF(raw) };
+        // SAFETY: Python's own None is not null.
+        Self { pointer: unsafe { NonNull::new_unchecked(raw) }, py }
     }
 
     /// What a C function lent, if it did.
@@ -48,7 +125,7 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// `raw` is null or a live object.
-    pub(super) unsafe fn borrowed(py: Python<'py>, raw: *mut PyObject) -> Option<Self> {
+    pub(crate) unsafe fn borrowed(py: Python<'py>, raw: *mut PyObject) -> Option<Self> {
         let pointer = NonNull::new(raw)?;
         // SAFETY: alive, by the caller's promise, and Python is held.
         unsafe { ffi::Py_INCREF(raw) };
@@ -56,17 +133,17 @@ impl<'py> Object<'py> {
     }
 
     /// The bare pointer; this keeps the reference.
-    pub(super) fn as_ptr(&self) -> *mut PyObject {
+    pub(crate) fn as_ptr(&self) -> *mut PyObject {
         self.pointer.as_ptr()
     }
 
     /// The bare pointer, and the reference with it.
-    pub(super) fn into_ptr(self) -> *mut PyObject {
+    pub(crate) fn into_ptr(self) -> *mut PyObject {
         core::mem::ManuallyDrop::new(self).pointer.as_ptr()
     }
 
     /// A `str`.
-    pub(super) fn text(py: Python<'py>, text: &str) -> Result<Self> {
+    pub(crate) fn text(py: Python<'py>, text: &str) -> Result<Self> {
         // SAFETY: as many bytes of UTF-8 as are said.
         let raw =
             unsafe { ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), size(text.len())) };
@@ -75,7 +152,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `str` of a path, decoded as Python decodes what the system gives it.
-    pub(super) fn path(py: Python<'py>, path: &Path) -> Result<Self> {
+    pub(crate) fn path(py: Python<'py>, path: &Path) -> Result<Self> {
         let bytes = path.as_os_str().as_bytes();
         let start = bytes.as_ptr().cast();
         // SAFETY: as many bytes as are said.
@@ -85,7 +162,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `bool`.
-    pub(super) fn truth(py: Python<'py>, value: bool) -> Result<Self> {
+    pub(crate) fn truth(py: Python<'py>, value: bool) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyBool_FromLong(value.into()) };
         // SAFETY: as that function returns.
@@ -93,7 +170,7 @@ impl<'py> Object<'py> {
     }
 
     /// An `int`.
-    pub(super) fn integer(py: Python<'py>, value: u64) -> Result<Self> {
+    pub(crate) fn integer(py: Python<'py>, value: u64) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyLong_FromUnsignedLongLong(value) };
         // SAFETY: as that function returns.
@@ -101,7 +178,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `float`.
-    pub(super) fn float(py: Python<'py>, value: f64) -> Result<Self> {
+    pub(crate) fn float(py: Python<'py>, value: f64) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyFloat_FromDouble(value) };
         // SAFETY: as that function returns.
@@ -109,7 +186,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `list`.
-    pub(super) fn list(
+    pub(crate) fn list(
         py: Python<'py>,
         items: impl IntoIterator<Item = Result<Self>>,
     ) -> Result<Self> {
@@ -127,7 +204,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `tuple`.
-    pub(super) fn tuple(
+    pub(crate) fn tuple(
         py: Python<'py>,
         items: impl IntoIterator<Item = Result<Self>>,
     ) -> Result<Self> {
@@ -139,7 +216,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `dict` with names for keys.
-    pub(super) fn dict(
+    pub(crate) fn dict(
         py: Python<'py>,
         items: impl IntoIterator<Item = (&'static str, Result<Self>)>,
     ) -> Result<Self> {
@@ -158,7 +235,7 @@ impl<'py> Object<'py> {
     }
 
     /// `import name`, the innermost module of a dotted one.
-    pub(super) fn import(py: Python<'py>, name: &CStr) -> Result<Self> {
+    pub(crate) fn import(py: Python<'py>, name: &CStr) -> Result<Self> {
         let name = Self::text(py, &name.to_string_lossy())?;
         // SAFETY: a str.
         let raw = unsafe { ffi::PyImport_Import(name.as_ptr()) };
@@ -167,7 +244,7 @@ impl<'py> Object<'py> {
     }
 
     /// A name of the `sys` module.
-    pub(super) fn of_sys(py: Python<'py>, name: &CStr) -> Option<Self> {
+    pub(crate) fn of_sys(py: Python<'py>, name: &CStr) -> Option<Self> {
         // SAFETY: Python is held, and the name ends with a NUL.
         let raw = unsafe { ffi::PySys_GetObject(name.as_ptr()) };
         // SAFETY: as that function lends.
@@ -175,7 +252,7 @@ impl<'py> Object<'py> {
     }
 
     /// A module of `sys.modules`, if it is there.
-    pub(super) fn imported(py: Python<'py>, name: &CStr) -> Option<Self> {
+    pub(crate) fn imported(py: Python<'py>, name: &CStr) -> Option<Self> {
         let modules = Self::of_sys(py, c"modules")?;
         // SAFETY: a mapping, and a name that ends with a NUL.
         let raw = unsafe { ffi::PyMapping_GetItemString(modules.as_ptr(), name.as_ptr()) };
@@ -184,7 +261,7 @@ impl<'py> Object<'py> {
     }
 
     /// `self.name`.
-    pub(super) fn attribute(&self, name: &CStr) -> Result<Self> {
+    pub(crate) fn attribute(&self, name: &CStr) -> Result<Self> {
         // SAFETY: alive, and a name that ends with a NUL.
         let raw = unsafe { ffi::PyObject_GetAttrString(self.as_ptr(), name.as_ptr()) };
         // SAFETY: as that function returns.
@@ -192,7 +269,7 @@ impl<'py> Object<'py> {
     }
 
     /// `self(*arguments)`.
-    pub(super) fn call(&self, arguments: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+    pub(crate) fn call(&self, arguments: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
         let arguments = Self::tuple(self.py, arguments)?;
         // SAFETY: alive, and a tuple.
         let raw = unsafe { ffi::PyObject_CallObject(self.as_ptr(), arguments.as_ptr()) };
@@ -201,7 +278,7 @@ impl<'py> Object<'py> {
     }
 
     /// The texts of a list.
-    pub(super) fn texts(&self) -> Result<Vec<String>> {
+    pub(crate) fn texts(&self) -> Result<Vec<String>> {
         // SAFETY: alive; anything but a list is refused with an exception.
         let length = unsafe { ffi::PyList_Size(self.as_ptr()) };
         check(self.py, if length < 0 { -1 } else { 0 })?;
@@ -216,7 +293,7 @@ impl<'py> Object<'py> {
     }
 
     /// `str(self)`, or nothing if that raises.
-    pub(super) fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         // SAFETY: alive.
         let raw = unsafe { ffi::PyObject_Str(self.as_ptr()) };
         // SAFETY: as that function returns.
@@ -246,12 +323,12 @@ fn size(length: usize) -> Py_ssize_t {
 }
 
 /// Turns a C function's status into a result.
-pub(super) fn check(py: Python<'_>, status: core::ffi::c_int) -> Result<()> {
+pub(crate) fn check(py: Python<'_>, status: core::ffi::c_int) -> Result<()> {
     if status < 0 { Err(raised(py)) } else { Ok(()) }
 }
 
 /// Takes the exception that is set.
-pub(super) fn raised(py: Python<'_>) -> Raised {
+pub(crate) fn raised(py: Python<'_>) -> Raised {
     let Some(pointer) = NonNull::new(control::take_pending()) else {
         return Raised("an error without an exception".to_owned());
     };

@@ -1,0 +1,208 @@
+//! Arguments of functions that Python calls: bound to their names, and read.
+//!
+//! Mistakes raise what a Python function of the same signature would raise.
+
+use core::ffi::{CStr, c_int};
+use core::ptr;
+use std::time::Duration;
+
+use pyo3::Python;
+use pyo3_ffi::{self as ffi, Py_ssize_t, PyObject};
+
+use crate::object::{Kind, Object, Pending};
+
+/// The arguments of a call, null where one was left out: lent for the call.
+pub(crate) type Bound<const N: usize> = [*mut PyObject; N];
+
+/// Binds the arguments of a `METH_FASTCALL | METH_KEYWORDS` function, the first `required` of which
+/// must be there.
+///
+/// # Safety
+///
+/// The three are what CPython called the function with.
+pub(crate) unsafe fn bind<const N: usize>(
+    py: Python<'_>,
+    function: &str,
+    names: [&CStr; N],
+    required: usize,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> Result<Bound<N>, Pending> {
+    let mut bound = [ptr::null_mut(); N];
+    let count = usize::try_from(count).unwrap_or(0);
+    too_many(py, function, count, N)?;
+    for (index, place) in bound.iter_mut().take(count).enumerate() {
+        // SAFETY: there are `count` of them.
+        *place = unsafe { *arguments.wrapping_add(index) };
+    }
+    if !keywords.is_null() {
+        // SAFETY: a tuple of names, one for each argument after the first `count`.
+        for index in 0..unsafe { ffi::PyTuple_Size(keywords) } {
+            // SAFETY: within the tuple, lent.
+            let name = unsafe { ffi::PyTuple_GetItem(keywords, index) };
+            // SAFETY: there is one for each name.
+            let value = unsafe { *arguments.wrapping_add(count + index.unsigned_abs()) };
+            place(py, function, &names, &mut bound, name, value)?;
+        }
+    }
+    all_there(py, function, names, required, bound)
+}
+
+/// Binds the arguments of a type's `__new__`: a tuple, and a dict or null.
+///
+/// # Safety
+///
+/// The two are such.
+pub(crate) unsafe fn bind_tuple<const N: usize>(
+    py: Python<'_>,
+    function: &str,
+    names: [&CStr; N],
+    required: usize,
+    arguments: *mut PyObject,
+    keywords: *mut PyObject,
+) -> Result<Bound<N>, Pending> {
+    let mut bound = [ptr::null_mut(); N];
+    // SAFETY: a tuple.
+    let count = unsafe { ffi::PyTuple_Size(arguments) };
+    too_many(py, function, usize::try_from(count).unwrap_or(0), N)?;
+    for (index, place) in (0..count).zip(&mut bound) {
+        // SAFETY: within the tuple, lent.
+        *place = unsafe { ffi::PyTuple_GetItem(arguments, index) };
+    }
+    if !keywords.is_null() {
+        let (mut at, mut name, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a dict that nobody changes meanwhile; lends both.
+        while unsafe { ffi::PyDict_Next(keywords, &raw mut at, &raw mut name, &raw mut value) } != 0
+        {
+            place(py, function, &names, &mut bound, name, value)?;
+        }
+    }
+    all_there(py, function, names, required, bound)
+}
+
+fn too_many(py: Python<'_>, function: &str, count: usize, most: usize) -> Result<(), Pending> {
+    if count <= most {
+        return Ok(());
+    }
+    let line = format!("{function}() takes at most {most} arguments ({count} given)");
+    Err(Pending::new(py, Kind::Type, &line))
+}
+
+fn place<const N: usize>(
+    py: Python<'_>,
+    function: &str,
+    names: &[&CStr; N],
+    bound: &mut Bound<N>,
+    name: *mut PyObject,
+    value: *mut PyObject,
+) -> Result<(), Pending> {
+    // SAFETY: the name of a keyword is a str.
+    let is =
+        |known: &&CStr| unsafe { ffi::PyUnicode_CompareWithASCIIString(name, known.as_ptr()) } == 0;
+    let found = names.iter().position(is);
+    let wrong = match found {
+        Some(index) if bound[index].is_null() => {
+            bound[index] = value;
+            return Ok(());
+        }
+        Some(_) => "multiple values for",
+        None => "an unexpected keyword",
+    };
+    // SAFETY: alive, lent by the caller.
+    let name =
+        unsafe { Object::borrowed(py, name) }.map_or_else(String::new, |name| name.to_text());
+    Err(Pending::new(py, Kind::Type, &format!("{function}() got {wrong} argument '{name}'")))
+}
+
+fn all_there<const N: usize>(
+    py: Python<'_>,
+    function: &str,
+    names: [&CStr; N],
+    required: usize,
+    bound: Bound<N>,
+) -> Result<Bound<N>, Pending> {
+    match bound.iter().take(required).position(|argument| argument.is_null()) {
+        None => Ok(bound),
+        Some(missing) => {
+            let name = names[missing].to_string_lossy();
+            let line = format!("{function}() missing required argument '{name}'");
+            Err(Pending::new(py, Kind::Type, &line))
+        }
+    }
+}
+
+/// A time in seconds: `None`, or nothing at all, is for ever; so is what no clock reaches.
+///
+/// # Safety
+///
+/// `argument` is null or alive.
+pub(crate) unsafe fn timeout(
+    py: Python<'_>,
+    argument: *mut PyObject,
+) -> Result<Option<Duration>, Pending> {
+    // SAFETY: Python is held.
+    if argument.is_null() || argument == unsafe { ffi::Py_None() } {
+        return Ok(None);
+    }
+    // SAFETY: alive.
+    let seconds = unsafe { ffi::PyFloat_AsDouble(argument) };
+    // SAFETY: Python is held.
+    if seconds == -1.0 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return Err(Pending::is_set());
+    }
+    if seconds.is_nan() || seconds < 0.0 {
+        let line =
+            "a timeout is a number of seconds that is not negative, or None to wait for ever";
+        return Err(Pending::new(py, Kind::Value, line));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+/// A number from `least` on, or `default` if it was left out.
+///
+/// # Safety
+///
+/// `argument` is null or alive.
+pub(crate) unsafe fn number(
+    py: Python<'_>,
+    name: &str,
+    argument: *mut PyObject,
+    least: u32,
+    default: u32,
+) -> Result<u32, Pending> {
+    if argument.is_null() {
+        return Ok(default);
+    }
+    let mut overflow: c_int = 0;
+    // SAFETY: alive.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(argument, &raw mut overflow) };
+    // SAFETY: Python is held.
+    if value == -1 && overflow == 0 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return Err(Pending::is_set());
+    }
+    match u32::try_from(value) {
+        Ok(number) if overflow == 0 && number >= least => Ok(number),
+        _ => {
+            let line = format!("{name} must be from {least} to {}", u32::MAX);
+            Err(Pending::new(py, Kind::Value, &line))
+        }
+    }
+}
+
+/// Whether something is true; `default` if it was left out.
+///
+/// # Safety
+///
+/// `argument` is null or alive, and Python is held.
+pub(crate) unsafe fn truth(argument: *mut PyObject, default: bool) -> Result<bool, Pending> {
+    if argument.is_null() {
+        return Ok(default);
+    }
+    // SAFETY: by the caller's promise.
+    match unsafe { ffi::PyObject_IsTrue(argument) } {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Pending::is_set()),
+    }
+}

@@ -1,0 +1,17 @@
+//! The relay: native threads hand work, results and logs to Python without waiting for it.
+//!
+//! ```text
+//!   native threads, in a hurry                              threads that hold Python
+//!   --------------------------                              ------------------------
+//!   completion  -- list, bell on empty to non-empty ------>  drained in batches by a loop
+//!   log record  -- ring, dropped and counted when full --->  a worker hands them to logging
+//!   item        -- ring, semaphores ----------------------> `get`, `async for`
+//!   dropped reference -- the gate's pile ----------------->  the next entry
+//!                                                            exit: stoppers, in stages
+//! ```
+//!
+//! The design is spead2's (`seeds/spead2-python-bindings.txt`), without its faults: a failing
+//! callback drops no other, what is lost is counted, Ctrl-C is noticed on the main thread, and
+//! everything that waits is woken before Python joins its threads.
+
+pub mod bell;

@@ -1,0 +1,58 @@
+//! Objects of the running interpreter that native code needs without asking Python: the types of
+//! `_raddle` and its exceptions.
+//!
+//! Filled when the module is executed in the main interpreter, and emptied while its exit handlers
+//! run: what is on the shelf belongs to the Python that is held, in every generation.
+
+use core::ptr;
+
+use pyo3::Python;
+use pyo3_ffi::{self as ffi, PyObject};
+
+use crate::object::{Kind, Object, Pending};
+use crate::primitive::{AtomicPtr, Ordering};
+
+/// What is kept, one place each.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(crate) enum Key {
+    Last,
+}
+
+static SHELF: [AtomicPtr<PyObject>; Key::Last as usize + 1] =
+    [const { AtomicPtr::new(ptr::null_mut()) }; Key::Last as usize + 1];
+
+/// Puts an object on the shelf, in place of the one of an earlier generation.
+pub(crate) fn put(key: Key, object: Object<'_>) {
+    // Release: whoever reads the pointer sees the object. One that is replaced went with its Python.
+    SHELF[key as usize].store(object.into_ptr(), Ordering::Release);
+}
+
+/// The object, lent: alive while Python is held, until its exit handlers have run.
+pub(crate) fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
+    // Acquire: see `put`.
+    let object = SHELF[key as usize].load(Ordering::Acquire);
+    if object.is_null() {
+        let line = "raddle serves this Python no longer: it is ending, or was never adopted";
+        return Err(Pending::new(py, Kind::Runtime, line));
+    }
+    Ok(object)
+}
+
+/// Python's exit handlers run: gives all objects back.
+pub(crate) fn clear(_held: Python<'_>) {
+    for place in &SHELF {
+        // AcqRel: as `get` and `put`.
+        let object = place.swap(ptr::null_mut(), Ordering::AcqRel);
+        // SAFETY: Python is held, and the reference was the shelf's.
+        unsafe { ffi::Py_XDECREF(object) };
+    }
+}
+
+/// Python has ended, with its objects.
+pub(crate) fn forget() {
+    for place in &SHELF {
+        // Relaxed: nobody holds a Python that could read it.
+        place.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+}
