@@ -54,6 +54,24 @@ def _python_exits() -> None:
         print(f"raddle: Python ends although these threads are inside: {names}", file=sys.stderr)
 
 
+class _ExitCalls(list):
+    """What `threading` calls before it joins its threads, newest first, and raddle's call before all.
+
+    `atexit` would be too late, since a thread that waits for raddle is joined before it. A call in its
+    turn would be too late as well: that of an executor made later joins workers, which may wait too.
+    """
+
+    def __reversed__(self):
+        yield _raddle.before_join
+        yield from super().__reversed__()
+
+
+def stop_earlier() -> None:
+    """Have the exit stoppers run before all that was registered with `atexit` up to now."""
+    atexit.unregister(_raddle.before_exit)
+    atexit.register(_raddle.before_exit)
+
+
 def _leave_sigint_alone() -> None:
     # The first import of this module takes SIGINT over, whatever Python was told at its start, and
     # then Ctrl-C would no longer end a host that lets it.
@@ -76,6 +94,9 @@ def begin(
         sys.meta_path.insert(0, _Carried(_raddle.carried()))
     # Registered early, so that it runs after all that code of the host and of plugins registers.
     atexit.register(_python_exits)
+    atexit.register(_raddle.before_exit)
+    if hasattr(threading, "_threading_atexits"):
+        threading._threading_atexits = _ExitCalls(threading._threading_atexits)
     os.register_at_fork(after_in_child=_raddle.after_fork_in_child)
     if not executable:
         # What CPython found on the PATH may be any Python, or the host itself.

@@ -133,6 +133,7 @@ pub(super) fn watch_forks() {
 }
 
 extern "C" fn before_fork() {
+    crate::relay::stopper::before_fork();
     let guard = life();
     // A thread whose thread-locals are gone forks without the lock: nothing better is left.
     let _kept = HELD.try_with(|held| held.borrow_mut().replace(guard));
@@ -140,6 +141,7 @@ extern "C" fn before_fork() {
 
 extern "C" fn after_fork() {
     let _released = HELD.try_with(|held| held.borrow_mut().take());
+    crate::relay::stopper::after_fork();
 }
 
 /// In a child of `os.fork`: the thread that forked is Python's main thread now, and holds it.

@@ -12,6 +12,7 @@ use super::{boot, stop, version};
 use crate::error::{Error, Status};
 use crate::gate::{fork, stats};
 use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::relay::stopper;
 use crate::shelf;
 use crate::table::Table;
 use crate::{class, weave};
@@ -40,7 +41,7 @@ unsafe impl Sync for Api {}
 static API: Api = Api { key: ABI_KEY.as_ptr() };
 
 /// The functions of the module, by the part of raddle that they belong to.
-const PARTS: [&[PyMethodDef]; 2] = [&OWN, &weave::METHODS];
+const PARTS: [&[PyMethodDef]; 3] = [&OWN, &weave::METHODS, &stopper::METHODS];
 
 /// The types of the module, each of which adds itself.
 const CLASSES: [class::Add; 0] = [];
@@ -75,10 +76,12 @@ static DEFINITION: Definition = Definition(UnsafeCell::new(PyModuleDef {
     m_free: None,
 }));
 
-const OWN: [PyMethodDef; 4] = [
+const OWN: [PyMethodDef; 6] = [
     method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
     method(c"carried", carried, c"The modules that the library carries."),
     method(c"after_fork_in_child", after_fork_in_child, c"Open the gate in a child of os.fork."),
+    method(c"before_join", before_join, c"Have new work refused, and those who wait woken."),
+    method(c"before_exit", before_exit, c"Stop pools, completions and the log, in this order."),
     method(c"python_exits", python_exits, c"Close the gate and wait for those inside."),
 ];
 
@@ -282,6 +285,21 @@ unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> 
     let py = unsafe { Python::assume_attached() };
     fork::after_in_child();
     super::life::after_fork_in_child();
+    stopper::after_fork_in_child();
+    Object::none(py).into_ptr()
+}
+
+unsafe extern "C" fn before_join(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    stop::python_stops(stopper::Stage::Refuse);
+    Object::none(py).into_ptr()
+}
+
+unsafe extern "C" fn before_exit(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    stop::python_stops(stopper::Stage::Log);
     Object::none(py).into_ptr()
 }
 

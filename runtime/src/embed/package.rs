@@ -12,8 +12,9 @@ pub(super) const BOOT: Carried =
     ("raddle._boot", false, include_str!("../../../glue/python/raddle/_boot.py"));
 
 /// Everything that `import raddle` may ask for.
-pub(super) const CARRIED: [Carried; 3] = [
+pub(super) const CARRIED: [Carried; 4] = [
     ("raddle", true, include_str!("../../../glue/python/raddle/__init__.py")),
     ("raddle._ft_utils", false, include_str!("../../../glue/python/raddle/_ft_utils.py")),
+    ("raddle._stopper", false, include_str!("../../../glue/python/raddle/_stopper.py")),
     ("raddle.weave", false, include_str!("../../../glue/python/raddle/weave.py")),
 ];

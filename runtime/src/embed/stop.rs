@@ -7,6 +7,7 @@ use super::life::{Life, Running, life, running};
 use super::threads::{self, Watcher};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Remaining, Since, control};
+use crate::relay::stopper::{self, Stage};
 
 /// Why a stop ended nothing, or not all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,9 @@ impl From<StopError> for Error {
     }
 }
 
+/// How long Python's own threads may take to end between the first stage and the others.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// How long a Python that somebody else ends waits for those inside.
 const PATIENCE_AT_EXIT: Duration = Duration::from_secs(10);
 
@@ -83,6 +87,7 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
         return Err(Error::from(Closed::Forked).into());
     }
     check(&running)?;
+    run_stoppers(&running, deadline)?;
     control::close();
     if running.is_adopted() {
         return leave_adopted(deadline);
@@ -92,6 +97,45 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
     let ended = finalize(&running);
     *life() = Life::Idle;
     Ok(ended?)
+}
+
+/// Runs the exit stoppers while the gate is open: between the first stage and the others Python's own
+/// threads get some time to end, as they do when somebody else ends Python.
+fn run_stoppers(running: &Running, deadline: Option<Instant>) -> Result<(), StopError> {
+    let generation = running.generation;
+    let run = |through| {
+        released(|| stopper::run(generation, through, deadline)).map_err(|late| {
+            let name = format!("the exit stopper '{}'", late.name);
+            StopError::Busy(vec![Remaining { name, since: Since::For(late.since) }])
+        })
+    };
+    let result = run(Stage::Refuse).and_then(|()| {
+        if stopper::is_any(generation, Stage::Pools..=Stage::Log) && !running.is_adopted() {
+            let now = Instant::now();
+            let half = deadline.map(|deadline| deadline.saturating_duration_since(now) / 2);
+            let grace = half.map_or(GRACE, |half| half.min(GRACE));
+            // SAFETY: as in `wait_for_all`.
+            let watcher = unsafe { Watcher::start(running.interpreter) }?;
+            let until = now.checked_add(grace);
+            let nobody = || watcher.says_nobody(Instant::now(), until) || control::is_past(until);
+            while !nobody() && !control::is_abandoned() {}
+            watcher.dismiss(until);
+        }
+        run(Stage::Log)
+    });
+    refuse_if_abandoned().and(result)
+}
+
+/// Python ends by somebody else's doing: runs the exit stoppers up to a stage. Python is held.
+pub(super) fn python_stops(through: Stage) {
+    let running = match *life() {
+        Life::Running(running) => running,
+        _ => return,
+    };
+    if control::is_open() {
+        // Each has its own deadline, so the wait has an end; without one it fails only if abandoned.
+        let _abandoned = released(|| stopper::run(running.generation, through, None));
+    }
 }
 
 /// Waits until nobody is inside and Python would wait for no thread of its own.
@@ -184,6 +228,7 @@ pub(super) fn python_exits() -> Vec<String> {
     if !matches!(*life(), Life::Running(_)) {
         return Vec::new();
     }
+    python_stops(Stage::Log);
     control::close();
     let deadline = control::deadline(Some(PATIENCE_AT_EXIT));
     released(|| control::wait(deadline));
@@ -228,5 +273,7 @@ pub(super) fn abandon(generation: u64) {
     if matches!(*life, Life::Running(running) if running.generation == generation) {
         control::abandon();
         *life = Life::Abandoned;
+        drop(life);
+        stopper::forget();
     }
 }

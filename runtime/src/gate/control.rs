@@ -9,6 +9,7 @@ pub(crate) use super::python::take_pending;
 use super::registry::{self, Remaining};
 use super::slot::Slot;
 use super::{GATE, fork, reference};
+use crate::error::Closed;
 use crate::primitive::{Ordering, heavy_fence_is_there};
 
 /// How the gate of a generation behaves.
@@ -93,6 +94,12 @@ pub(crate) fn is_abandoned() -> bool {
 /// Whether an entry from outside would be let in now.
 pub(crate) fn is_open() -> bool {
     GATE.admission.word().is_open()
+}
+
+/// The generation whose gate is open.
+pub(crate) fn open_generation() -> Result<u64, Closed> {
+    let word = GATE.admission.word();
+    if word.is_open() { Ok(word.generation()) } else { Err(word.refusal()) }
 }
 
 /// Whether this process is a child of a plain `fork`: Python in it must be left as it is.

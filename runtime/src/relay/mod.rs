@@ -15,3 +15,5 @@
 //! everything that waits is woken before Python joins its threads.
 
 pub mod bell;
+#[cfg(not(raddle_loom))]
+pub mod stopper;
