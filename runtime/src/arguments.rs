@@ -12,7 +12,7 @@ use pyo3_ffi::{self as ffi, Py_ssize_t, PyObject};
 use crate::object::{Kind, Object, Pending};
 
 /// The arguments of a call, null where one was left out: lent for the call.
-pub(crate) type Bound<const N: usize> = [*mut PyObject; N];
+pub type Bound<const N: usize> = [*mut PyObject; N];
 
 /// Binds the arguments of a `METH_FASTCALL | METH_KEYWORDS` function, the first `required` of which
 /// must be there.
@@ -20,7 +20,7 @@ pub(crate) type Bound<const N: usize> = [*mut PyObject; N];
 /// # Safety
 ///
 /// The three are what CPython called the function with.
-pub(crate) unsafe fn bind<const N: usize>(
+pub unsafe fn bind<const N: usize>(
     py: Python<'_>,
     function: &str,
     names: [&CStr; N],
@@ -54,7 +54,7 @@ pub(crate) unsafe fn bind<const N: usize>(
 /// # Safety
 ///
 /// The two are such.
-pub(crate) unsafe fn bind_tuple<const N: usize>(
+pub unsafe fn bind_tuple<const N: usize>(
     py: Python<'_>,
     function: &str,
     names: [&CStr; N],
@@ -137,7 +137,7 @@ fn all_there<const N: usize>(
 /// # Safety
 ///
 /// `argument` is null or alive.
-pub(crate) unsafe fn timeout(
+pub unsafe fn timeout(
     py: Python<'_>,
     argument: *mut PyObject,
 ) -> Result<Option<Duration>, Pending> {
@@ -164,7 +164,7 @@ pub(crate) unsafe fn timeout(
 /// # Safety
 ///
 /// `argument` is null or alive.
-pub(crate) unsafe fn number(
+pub unsafe fn number(
     py: Python<'_>,
     name: &str,
     argument: *mut PyObject,
@@ -195,7 +195,7 @@ pub(crate) unsafe fn number(
 /// # Safety
 ///
 /// `argument` is null or alive, and Python is held.
-pub(crate) unsafe fn truth(argument: *mut PyObject, default: bool) -> Result<bool, Pending> {
+pub unsafe fn truth(argument: *mut PyObject, default: bool) -> Result<bool, Pending> {
     if argument.is_null() {
         return Ok(default);
     }

@@ -24,7 +24,7 @@ use crate::shelf::{self, Key};
 use crate::table::Table;
 
 /// A Rust value that a Python type is made of.
-pub(crate) trait Class: Send + Sync + 'static {
+pub trait Class: Send + Sync + 'static {
     /// The type's name with its package, as "raddle.Semaphore"; `_raddle` has it by the last part.
     const NAME: &'static CStr;
     /// What `help()` shows, with the signature first: "Semaphore(value=0)\n--\n\n...".
@@ -75,7 +75,7 @@ fn place<T>(object: *mut PyObject) -> *mut T {
 }
 
 /// What adds a type to the module that is being made.
-pub(crate) type Add = fn(Python<'_>, *mut PyObject) -> object::Result<()>;
+pub type Add = unsafe fn(Python<'_>, *mut PyObject) -> object::Result<()>;
 
 static MEMBERS: Table<[PyMemberDef; 2]> = Table::new([
     PyMemberDef {
@@ -89,7 +89,11 @@ static MEMBERS: Table<[PyMemberDef; 2]> = Table::new([
 ]);
 
 /// Makes the type, and puts it into the module and on the shelf.
-pub(crate) fn add<T: Class>(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
+///
+/// # Safety
+///
+/// `module` is a module that is being made.
+pub unsafe fn add<T: Class>(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
     let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC;
     let slot = |slot: c_int, value: *mut c_void| PyType_Slot { slot, pfunc: value };
     let new: ffi::newfunc = new_instance::<T>;
@@ -114,7 +118,7 @@ pub(crate) fn add<T: Class>(py: Python<'_>, module: *mut PyObject) -> object::Re
         flags: c_uint::try_from(flags).unwrap_or(c_uint::MAX),
         slots: slots.as_mut_ptr(),
     };
-    // SAFETY: a module, and a spec whose slots end with an empty one and point to what lives for
+    // SAFETY: a module, by the caller's promise, and a spec whose slots end with an empty one and point to what lives for
     // ever.
     let class = unsafe { ffi::PyType_FromModuleAndSpec(module, &raw mut spec, ptr::null_mut()) };
     // SAFETY: as that function returns.
@@ -137,7 +141,7 @@ fn short_name(name: &'static CStr) -> &'static CStr {
 }
 
 /// An object around `value`, of the type itself.
-pub(crate) fn new<T: Class>(py: Python<'_>, value: T) -> Result<Object<'_>, Pending> {
+pub fn new<T: Class>(py: Python<'_>, value: T) -> Result<Object<'_>, Pending> {
     let class = shelf::get(py, T::KEY)?;
     // SAFETY: the shelf has the type of `T` at its key.
     unsafe { allocate(py, class.cast(), value) }
@@ -166,17 +170,14 @@ unsafe fn allocate<T: Class>(
 /// # Safety
 ///
 /// `object` is one of `T`'s type, and stays alive as long as the reference is used.
-pub(crate) unsafe fn value<'a, T: Class>(object: *mut PyObject) -> &'a T {
+pub unsafe fn value<'a, T: Class>(object: *mut PyObject) -> &'a T {
     // SAFETY: by the caller's promise; the value is shared, and nobody changes it but its own
     // methods.
     unsafe { &*place::<T>(object) }
 }
 
 /// The value of an object that may be of any type.
-pub(crate) fn of<'a, T: Class>(
-    py: Python<'_>,
-    object: &'a Object<'_>,
-) -> Result<Option<&'a T>, Pending> {
+pub fn of<'a, T: Class>(py: Python<'_>, object: &'a Object<'_>) -> Result<Option<&'a T>, Pending> {
     let class = shelf::get(py, T::KEY)?;
     // SAFETY: an object and a type, both alive.
     if unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), class.cast()) } == 0 {
@@ -187,7 +188,7 @@ pub(crate) fn of<'a, T: Class>(
 }
 
 /// A row of a method table: `method(*arguments, **keywords)`.
-pub(crate) const fn method(
+pub const fn method(
     name: &'static CStr,
     function: ffi::PyCFunctionFastWithKeywords,
     doc: &'static CStr,
@@ -201,7 +202,7 @@ pub(crate) const fn method(
 }
 
 /// A row of a method table: `method()`.
-pub(crate) const fn method_alone(
+pub const fn method_alone(
     name: &'static CStr,
     function: ffi::PyCFunction,
     doc: &'static CStr,
@@ -215,7 +216,7 @@ pub(crate) const fn method_alone(
 }
 
 /// A row of an attribute table: a property that is only read.
-pub(crate) const fn property(
+pub const fn property(
     name: &'static CStr,
     get: ffi::getter,
     doc: &'static CStr,

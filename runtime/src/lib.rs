@@ -4,11 +4,11 @@
 //! Start or adopt a Python with [`Runtime`], then [`enter`] from wherever you are.
 
 #[cfg(not(raddle_loom))]
-#[expect(dead_code, reason = "the relay's types and tasklets are its users")]
-mod arguments;
+#[doc(hidden)] // Public for the layers above, whose modules are made as `_raddle` is.
+pub mod arguments;
 #[cfg(not(raddle_loom))]
-#[expect(dead_code, reason = "the relay's types and tasklets are its users")]
-mod class;
+#[doc(hidden)] // Public for the layers above, whose modules are made as `_raddle` is.
+pub mod class;
 #[cfg(not(raddle_loom))]
 mod cpython;
 #[cfg(not(raddle_loom))]
@@ -18,13 +18,16 @@ pub mod error;
 mod exit;
 pub mod gate;
 #[cfg(not(raddle_loom))]
-mod object;
+#[doc(hidden)]
+pub mod object;
 pub mod primitive;
 pub mod relay;
 #[cfg(not(raddle_loom))]
-mod shelf;
+#[doc(hidden)]
+pub mod shelf;
 #[cfg(not(raddle_loom))]
-mod table;
+#[doc(hidden)]
+pub mod table;
 #[cfg(not(raddle_loom))]
 pub mod weave;
 

@@ -20,7 +20,7 @@ use crate::gate::control;
 
 /// An exception that was taken, as text: "ImportError: no module named 'x'".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Raised(pub(crate) String);
+pub struct Raised(pub String);
 
 impl From<Raised> for Error {
     fn from(Raised(line): Raised) -> Self {
@@ -28,21 +28,21 @@ impl From<Raised> for Error {
     }
 }
 
-pub(crate) type Result<T> = core::result::Result<T, Raised>;
+pub type Result<T> = core::result::Result<T, Raised>;
 
 /// An exception is set on this thread, which holds Python: answer Python with a null.
 #[derive(Debug)]
 #[must_use = "an exception that is set must be answered or taken"]
-pub(crate) struct Pending(());
+pub struct Pending(());
 
 impl Pending {
     /// An exception that somebody else has set.
-    pub(crate) const fn is_set() -> Self {
+    pub const fn is_set() -> Self {
         Self(())
     }
 
     /// Sets an exception of a built-in kind.
-    pub(crate) fn new(_held: Python<'_>, kind: Kind, line: &str) -> Self {
+    pub fn new(_held: Python<'_>, kind: Kind, line: &str) -> Self {
         let line = std::ffi::CString::new(line.replace('\0', " ")).unwrap_or_default();
         // SAFETY: Python is held; an exception's type, and a text that ends with a NUL.
         unsafe { ffi::PyErr_SetString(kind.exception(), line.as_ptr()) };
@@ -52,7 +52,7 @@ impl Pending {
 
 /// The built-in kinds of exception that raddle raises.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     Import,
     Runtime,
     Type,
@@ -75,7 +75,7 @@ impl Kind {
 }
 
 /// What a function that Python called returns to it.
-pub(crate) fn answer(result: core::result::Result<Object<'_>, Pending>) -> *mut PyObject {
+pub fn answer(result: core::result::Result<Object<'_>, Pending>) -> *mut PyObject {
     match result {
         Ok(object) => object.into_ptr(),
         Err(Pending(())) => core::ptr::null_mut(),
@@ -83,9 +83,15 @@ pub(crate) fn answer(result: core::result::Result<Object<'_>, Pending>) -> *mut 
 }
 
 /// An owned reference, while Python is held.
-pub(crate) struct Object<'py> {
+pub struct Object<'py> {
     pointer: NonNull<PyObject>,
     py: Python<'py>,
+}
+
+impl core::fmt::Debug for Object<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Object").field(&self.pointer).finish()
+    }
 }
 
 impl<'py> Object<'py> {
@@ -94,7 +100,7 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// `raw` is such.
-    pub(crate) unsafe fn owned(py: Python<'py>, raw: *mut PyObject) -> Result<Self> {
+    pub unsafe fn owned(py: Python<'py>, raw: *mut PyObject) -> Result<Self> {
         NonNull::new(raw).map(|pointer| Self { pointer, py }).ok_or_else(|| raised(py))
     }
 
@@ -103,7 +109,7 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// As there.
-    pub(crate) unsafe fn answered(
+    pub unsafe fn answered(
         py: Python<'py>,
         raw: *mut PyObject,
     ) -> core::result::Result<Self, Pending> {
@@ -111,7 +117,7 @@ impl<'py> Object<'py> {
     }
 
     /// `None`.
-    pub(crate) fn none(py: Python<'py>) -> Self {
+    pub fn none(py: Python<'py>) -> Self {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::Py_None() };
         // SAFETY: alive as long as Python.
@@ -125,7 +131,7 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// `raw` is null or a live object.
-    pub(crate) unsafe fn borrowed(py: Python<'py>, raw: *mut PyObject) -> Option<Self> {
+    pub unsafe fn borrowed(py: Python<'py>, raw: *mut PyObject) -> Option<Self> {
         let pointer = NonNull::new(raw)?;
         // SAFETY: alive, by the caller's promise, and Python is held.
         unsafe { ffi::Py_INCREF(raw) };
@@ -133,17 +139,17 @@ impl<'py> Object<'py> {
     }
 
     /// The bare pointer; this keeps the reference.
-    pub(crate) fn as_ptr(&self) -> *mut PyObject {
+    pub fn as_ptr(&self) -> *mut PyObject {
         self.pointer.as_ptr()
     }
 
     /// The bare pointer, and the reference with it.
-    pub(crate) fn into_ptr(self) -> *mut PyObject {
+    pub fn into_ptr(self) -> *mut PyObject {
         core::mem::ManuallyDrop::new(self).pointer.as_ptr()
     }
 
     /// A `str`.
-    pub(crate) fn text(py: Python<'py>, text: &str) -> Result<Self> {
+    pub fn text(py: Python<'py>, text: &str) -> Result<Self> {
         // SAFETY: as many bytes of UTF-8 as are said.
         let raw =
             unsafe { ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), size(text.len())) };
@@ -152,7 +158,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `str` of a path, decoded as Python decodes what the system gives it.
-    pub(crate) fn path(py: Python<'py>, path: &Path) -> Result<Self> {
+    pub fn path(py: Python<'py>, path: &Path) -> Result<Self> {
         let bytes = path.as_os_str().as_bytes();
         let start = bytes.as_ptr().cast();
         // SAFETY: as many bytes as are said.
@@ -162,7 +168,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `bool`.
-    pub(crate) fn truth(py: Python<'py>, value: bool) -> Result<Self> {
+    pub fn truth(py: Python<'py>, value: bool) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyBool_FromLong(value.into()) };
         // SAFETY: as that function returns.
@@ -170,7 +176,7 @@ impl<'py> Object<'py> {
     }
 
     /// An `int`.
-    pub(crate) fn integer(py: Python<'py>, value: u64) -> Result<Self> {
+    pub fn integer(py: Python<'py>, value: u64) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyLong_FromUnsignedLongLong(value) };
         // SAFETY: as that function returns.
@@ -178,7 +184,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `float`.
-    pub(crate) fn float(py: Python<'py>, value: f64) -> Result<Self> {
+    pub fn float(py: Python<'py>, value: f64) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyFloat_FromDouble(value) };
         // SAFETY: as that function returns.
@@ -186,10 +192,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `list`.
-    pub(crate) fn list(
-        py: Python<'py>,
-        items: impl IntoIterator<Item = Result<Self>>,
-    ) -> Result<Self> {
+    pub fn list(py: Python<'py>, items: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyList_New(0) };
         // SAFETY: as that function returns.
@@ -204,10 +207,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `tuple`.
-    pub(crate) fn tuple(
-        py: Python<'py>,
-        items: impl IntoIterator<Item = Result<Self>>,
-    ) -> Result<Self> {
+    pub fn tuple(py: Python<'py>, items: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
         let list = Self::list(py, items)?;
         // SAFETY: a list.
         let raw = unsafe { ffi::PyList_AsTuple(list.as_ptr()) };
@@ -216,7 +216,7 @@ impl<'py> Object<'py> {
     }
 
     /// A `dict` with names for keys.
-    pub(crate) fn dict(
+    pub fn dict(
         py: Python<'py>,
         items: impl IntoIterator<Item = (&'static str, Result<Self>)>,
     ) -> Result<Self> {
@@ -235,7 +235,7 @@ impl<'py> Object<'py> {
     }
 
     /// `import name`, the innermost module of a dotted one.
-    pub(crate) fn import(py: Python<'py>, name: &CStr) -> Result<Self> {
+    pub fn import(py: Python<'py>, name: &CStr) -> Result<Self> {
         let name = Self::text(py, &name.to_string_lossy())?;
         // SAFETY: a str.
         let raw = unsafe { ffi::PyImport_Import(name.as_ptr()) };
@@ -244,7 +244,7 @@ impl<'py> Object<'py> {
     }
 
     /// A name of the `sys` module.
-    pub(crate) fn of_sys(py: Python<'py>, name: &CStr) -> Option<Self> {
+    pub fn of_sys(py: Python<'py>, name: &CStr) -> Option<Self> {
         // SAFETY: Python is held, and the name ends with a NUL.
         let raw = unsafe { ffi::PySys_GetObject(name.as_ptr()) };
         // SAFETY: as that function lends.
@@ -252,7 +252,7 @@ impl<'py> Object<'py> {
     }
 
     /// A module of `sys.modules`, if it is there.
-    pub(crate) fn imported(py: Python<'py>, name: &CStr) -> Option<Self> {
+    pub fn imported(py: Python<'py>, name: &CStr) -> Option<Self> {
         let modules = Self::of_sys(py, c"modules")?;
         // SAFETY: a mapping, and a name that ends with a NUL.
         let raw = unsafe { ffi::PyMapping_GetItemString(modules.as_ptr(), name.as_ptr()) };
@@ -261,7 +261,7 @@ impl<'py> Object<'py> {
     }
 
     /// `self.name`.
-    pub(crate) fn attribute(&self, name: &CStr) -> Result<Self> {
+    pub fn attribute(&self, name: &CStr) -> Result<Self> {
         // SAFETY: alive, and a name that ends with a NUL.
         let raw = unsafe { ffi::PyObject_GetAttrString(self.as_ptr(), name.as_ptr()) };
         // SAFETY: as that function returns.
@@ -269,7 +269,7 @@ impl<'py> Object<'py> {
     }
 
     /// `self(*arguments)`.
-    pub(crate) fn call(&self, arguments: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
+    pub fn call(&self, arguments: impl IntoIterator<Item = Result<Self>>) -> Result<Self> {
         let arguments = Self::tuple(self.py, arguments)?;
         // SAFETY: alive, and a tuple.
         let raw = unsafe { ffi::PyObject_CallObject(self.as_ptr(), arguments.as_ptr()) };
@@ -278,7 +278,7 @@ impl<'py> Object<'py> {
     }
 
     /// The texts of a list.
-    pub(crate) fn texts(&self) -> Result<Vec<String>> {
+    pub fn texts(&self) -> Result<Vec<String>> {
         // SAFETY: alive; anything but a list is refused with an exception.
         let length = unsafe { ffi::PyList_Size(self.as_ptr()) };
         check(self.py, if length < 0 { -1 } else { 0 })?;
@@ -293,7 +293,7 @@ impl<'py> Object<'py> {
     }
 
     /// `str(self)`, or nothing if that raises.
-    pub(crate) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         // SAFETY: alive.
         let raw = unsafe { ffi::PyObject_Str(self.as_ptr()) };
         // SAFETY: as that function returns.
@@ -323,12 +323,12 @@ fn size(length: usize) -> Py_ssize_t {
 }
 
 /// Turns a C function's status into a result.
-pub(crate) fn check(py: Python<'_>, status: core::ffi::c_int) -> Result<()> {
+pub fn check(py: Python<'_>, status: core::ffi::c_int) -> Result<()> {
     if status < 0 { Err(raised(py)) } else { Ok(()) }
 }
 
 /// Takes the exception that is set.
-pub(crate) fn raised(py: Python<'_>) -> Raised {
+pub fn raised(py: Python<'_>) -> Raised {
     let Some(pointer) = NonNull::new(control::take_pending()) else {
         return Raised("an error without an exception".to_owned());
     };

@@ -15,7 +15,16 @@ use crate::primitive::{AtomicPtr, Ordering};
 /// What is kept, one place each.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
-pub(crate) enum Key {
+pub enum Key {
+    /// Places for layers above, each of which names its own.
+    Above0,
+    Above1,
+    Above2,
+    Above3,
+    Above4,
+    Above5,
+    Above6,
+    Above7,
     Last,
 }
 
@@ -23,13 +32,13 @@ static SHELF: [AtomicPtr<PyObject>; Key::Last as usize + 1] =
     [const { AtomicPtr::new(ptr::null_mut()) }; Key::Last as usize + 1];
 
 /// Puts an object on the shelf, in place of the one of an earlier generation.
-pub(crate) fn put(key: Key, object: Object<'_>) {
+pub fn put(key: Key, object: Object<'_>) {
     // Release: whoever reads the pointer sees the object. One that is replaced went with its Python.
     SHELF[key as usize].store(object.into_ptr(), Ordering::Release);
 }
 
 /// The object, lent: alive while Python is held, until its exit handlers have run.
-pub(crate) fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
+pub fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
     // Acquire: see `put`.
     let object = SHELF[key as usize].load(Ordering::Acquire);
     if object.is_null() {
@@ -40,7 +49,7 @@ pub(crate) fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
 }
 
 /// Python's exit handlers run: gives all objects back.
-pub(crate) fn clear(_held: Python<'_>) {
+pub fn clear(_held: Python<'_>) {
     for place in &SHELF {
         // AcqRel: as `get` and `put`.
         let object = place.swap(ptr::null_mut(), Ordering::AcqRel);
@@ -50,7 +59,7 @@ pub(crate) fn clear(_held: Python<'_>) {
 }
 
 /// Python has ended, with its objects.
-pub(crate) fn forget() {
+pub fn forget() {
     for place in &SHELF {
         // Relaxed: nobody holds a Python that could read it.
         place.store(ptr::null_mut(), Ordering::Relaxed);

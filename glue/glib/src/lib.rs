@@ -12,17 +12,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What of it has a face in Python (`raddle.asyncio`) is there after [`install`]:
+//!
+//! ```no_run
+//! raddle_glib::install()?;
+//! let runtime = raddle::Runtime::start(&raddle::Options::new())?;
+//! # Ok::<(), raddle::Error>(())
+//! ```
+//!
 //! A callable is a [`raddle::Ref`] or what becomes one, and so may be given, called and dropped on
 //! any thread: there is no `_local` twin of anything here.
 
 mod callable;
 mod gsource;
 mod main_loop;
+mod module;
 mod poll;
 
 mod source;
 mod wakeup;
 
 pub use main_loop::{RunError, run};
+pub use module::install;
 pub use poll::{Hold, PollFunc, attach, detach};
 pub use source::{fd_add, idle_add, invoke, timeout_add};

@@ -20,6 +20,8 @@ class _Carried:
         self._sources = sources
 
     def find_spec(self, fullname: str, path=None, target=None):
+        if fullname not in self._sources and fullname.startswith("raddle."):
+            self._sources = _raddle.carried()  # A layer may have come since.
         if fullname not in self._sources:
             return None
         return ModuleSpec(

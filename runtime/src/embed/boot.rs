@@ -20,6 +20,7 @@ const NAME: &CStr = c"raddle._boot";
 /// Sets up a Python that was started by us.
 pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> Result<(), Error> {
     module::find_or_make(py)?;
+    module::find_or_make_extensions(py)?;
     let paths = |paths: &[std::path::PathBuf]| {
         Object::list(py, paths.iter().map(|path| Object::path(py, path)))
     };
@@ -40,6 +41,7 @@ pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> Result<
 /// Sets up a Python that was started by somebody else, once.
 pub(super) fn watch(py: Python<'_>) -> Result<(), Error> {
     module::find_or_make(py)?;
+    module::find_or_make_extensions(py)?;
     if Object::imported(py, NAME).is_none() {
         run(py)?.attribute(c"watch")?.call([])?;
         watch_the_end();

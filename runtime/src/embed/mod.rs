@@ -11,6 +11,7 @@
 //! There is one Python per process, so a [`Runtime`] is a name for one start of it.
 
 mod boot;
+mod extension;
 mod library;
 mod life;
 mod module;
@@ -24,6 +25,8 @@ mod version;
 
 use std::time::Duration;
 
+#[doc(hidden)]
+pub use self::extension::{Carried, Extension, Init, add};
 pub use self::{module::PyInit__raddle, options::Options, stop::StopError, version::python_abi};
 use crate::error::Error;
 use crate::gate::control;

@@ -1,12 +1,12 @@
 //! The extension module `_raddle`: built in where raddle started Python, put there where it adopted.
 
-use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr;
 
 use pyo3::Python;
-use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyObject};
 
+use super::extension::{self, Extension, Init};
 use super::package::CARRIED;
 use super::{boot, stop, version};
 use crate::error::{Error, Status};
@@ -14,7 +14,7 @@ use crate::gate::{fork, stats};
 use crate::object::{self, Kind, Object, Pending, Raised};
 use crate::relay::stopper;
 use crate::shelf;
-use crate::table::Table;
+use crate::table::{Definition, ModuleSlots, Table, module_slots};
 use crate::{class, weave};
 
 const NAME: &CStr = c"_raddle";
@@ -55,26 +55,14 @@ const METHODS: usize = {
     count
 };
 
-/// CPython writes an index and a type into the definition; nobody else looks inside.
-#[repr(transparent)]
-struct Definition(UnsafeCell<PyModuleDef>);
-
-// SAFETY: only CPython writes to it, and keeps its own order there.
-unsafe impl Sync for Definition {}
-
 static METHOD_TABLE: Table<[PyMethodDef; METHODS]> = Table::new(methods());
-static SLOT_TABLE: Table<[PyModuleDef_Slot; SLOTS]> = Table::new(slots());
-static DEFINITION: Definition = Definition(UnsafeCell::new(PyModuleDef {
-    m_base: ffi::PyModuleDef_HEAD_INIT,
-    m_name: NAME.as_ptr(),
-    m_doc: c"The native part of raddle. Its Python face is the package raddle.".as_ptr(),
-    m_size: 0,
-    m_methods: METHOD_TABLE.start(),
-    m_slots: SLOT_TABLE.start(),
-    m_traverse: None,
-    m_clear: None,
-    m_free: None,
-}));
+static SLOT_TABLE: Table<ModuleSlots> = Table::new(module_slots(exec));
+static DEFINITION: Definition = Definition::new(
+    NAME,
+    c"The native part of raddle. Its Python face is the package raddle.",
+    METHOD_TABLE.start(),
+    SLOT_TABLE.start(),
+);
 
 const OWN: [PyMethodDef; 6] = [
     method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
@@ -109,20 +97,6 @@ const fn method(name: &CStr, function: ffi::PyCFunction, doc: &CStr) -> PyMethod
     }
 }
 
-const SLOTS: usize = if cfg!(Py_3_13) { 3 } else { 2 };
-
-const fn slots() -> [PyModuleDef_Slot; SLOTS] {
-    const END: PyModuleDef_Slot = PyModuleDef_Slot { slot: 0, value: ptr::null_mut() };
-    let mut table = [END; SLOTS];
-    let exec: unsafe extern "C" fn(*mut PyObject) -> c_int = exec;
-    table[0] = PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: exec as *mut c_void };
-    #[cfg(Py_3_13)]
-    {
-        table[1] = PyModuleDef_Slot { slot: ffi::Py_mod_gil, value: ffi::Py_MOD_GIL_NOT_USED };
-    }
-    table
-}
-
 /// The module's entry point, for CPython's import.
 ///
 /// # Safety
@@ -130,8 +104,8 @@ const fn slots() -> [PyModuleDef_Slot; SLOTS] {
 /// Python is held.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn PyInit__raddle() -> *mut PyObject {
-    // SAFETY: a definition that lives for ever.
-    unsafe { ffi::PyModuleDef_Init(DEFINITION.0.get()) }
+    // SAFETY: by the caller's promise.
+    unsafe { DEFINITION.init() }
 }
 
 unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
@@ -160,19 +134,27 @@ fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
     // SAFETY: as that function returns.
     add(c"_C_API", unsafe { Object::owned(py, capsule) }?)?;
     for add in CLASSES {
-        add(py, module)?;
+        // SAFETY: the module that is being made.
+        unsafe { add(py, module) }?;
     }
     Ok(())
 }
 
-/// Offers the module to a Python that is about to start.
+/// Offers the modules of raddle to a Python that is about to start.
 pub(super) fn offer() {
+    offer_one(NAME, PyInit__raddle);
+    for extension in extension::all() {
+        offer_one(extension.name, extension.init);
+    }
+}
+
+fn offer_one(name: &'static CStr, init: Init) {
     // SAFETY: Python does not run: nobody changes the table, which ends with a nameless entry.
     let mut entry = unsafe { ffi::PyImport_Inittab };
     // SAFETY: as above.
     while let Some(offered) = unsafe { entry.as_ref() }.filter(|entry| !entry.name.is_null()) {
         // SAFETY: a name that ends with a NUL.
-        if unsafe { CStr::from_ptr(offered.name) } == NAME {
+        if unsafe { CStr::from_ptr(offered.name) } == name {
             return;
         }
         // SAFETY: not the last entry.
@@ -180,7 +162,7 @@ pub(super) fn offer() {
     }
     // SAFETY: Python does not run; the name lives for ever. It fails for want of memory alone, and
     // then the import at start says so.
-    unsafe { ffi::PyImport_AppendInittab(NAME.as_ptr(), Some(PyInit__raddle)) };
+    unsafe { ffi::PyImport_AppendInittab(name.as_ptr(), Some(init)) };
 }
 
 /// Finds the module, or puts it there; refuses if it is another copy's.
@@ -191,8 +173,8 @@ pub(super) fn offer() {
 pub(super) fn find_or_make(py: Python<'_>) -> Result<(), Error> {
     let module = match Object::imported(py, NAME) {
         Some(module) => module,
-        None if is_built_in(py) => Object::import(py, NAME)?,
-        None => make(py)?,
+        None if is_built_in(py, NAME) => Object::import(py, NAME)?,
+        None => make(py, NAME, PyInit__raddle)?,
     };
     let capsule = module.attribute(c"_C_API")?;
     // SAFETY: alive; anything but a capsule of that name is refused with an exception.
@@ -215,35 +197,58 @@ pub(super) fn find_or_make(py: Python<'_>) -> Result<(), Error> {
     Err(Error::new(Status::AlreadyStarted, line))
 }
 
-fn is_built_in(py: Python<'_>) -> bool {
+/// Imports the modules of the layers above, each put there if Python knew nothing of it when it
+/// started.
+pub(super) fn find_or_make_extensions(py: Python<'_>) -> Result<(), Error> {
+    for Extension { name, init, .. } in extension::all() {
+        if Object::imported(py, name).is_none() {
+            drop(if is_built_in(py, name) {
+                Object::import(py, name)?
+            } else {
+                make(py, name, init)?
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_built_in(py: Python<'_>, name: &CStr) -> bool {
     let names = Object::of_sys(py, c"builtin_module_names");
     // SAFETY: a name that ends with a NUL.
-    let name = unsafe { ffi::PyUnicode_FromString(NAME.as_ptr()) };
+    let name = unsafe { ffi::PyUnicode_FromString(name.as_ptr()) };
     // SAFETY: as that function returns.
     let (Some(names), Ok(name)) = (names, unsafe { Object::owned(py, name) }) else { return false };
     // SAFETY: a tuple and a str.
     unsafe { ffi::PySequence_Contains(names.as_ptr(), name.as_ptr()) == 1 }
 }
 
-/// Makes the module in a Python that knew nothing of it when it started.
-fn make(py: Python<'_>) -> object::Result<Object<'_>> {
+/// Makes a module in a Python that knew nothing of it when it started.
+fn make<'py>(py: Python<'py>, name: &CStr, init: Init) -> object::Result<Object<'py>> {
     let machinery = Object::import(py, c"importlib.machinery")?;
-    let name = || Object::text(py, "_raddle");
+    let text = || Object::text(py, &name.to_string_lossy());
     let loader = machinery.attribute(c"BuiltinImporter");
-    let spec = machinery.attribute(c"ModuleSpec")?.call([name(), loader])?;
+    let spec = machinery.attribute(c"ModuleSpec")?.call([text(), loader])?;
+    // SAFETY: an entry point whose modules are made in phases, with Python held: the definition,
+    // which lives for ever.
+    let definition = unsafe { init() }.cast::<PyModuleDef>();
     let version = ffi::PYTHON_API_VERSION;
-    // SAFETY: a definition that lives for ever, and a spec.
-    let module =
-        unsafe { ffi::PyModule_FromDefAndSpec2(DEFINITION.0.get(), spec.as_ptr(), version) };
+    // SAFETY: a definition and a spec.
+    let module = unsafe { ffi::PyModule_FromDefAndSpec2(definition, spec.as_ptr(), version) };
     // SAFETY: as that function returns.
     let module = unsafe { Object::owned(py, module) }?;
+    // What import does for a module that it makes itself.
+    // SAFETY: a module, a name that ends with a NUL, and an object that is alive.
+    let status = unsafe {
+        ffi::PyObject_SetAttrString(module.as_ptr(), c"__spec__".as_ptr(), spec.as_ptr())
+    };
+    object::check(py, status)?;
     let modules = Object::of_sys(py, c"modules").ok_or_else(|| object::raised(py))?;
     // SAFETY: three objects that are alive.
     let status =
-        unsafe { ffi::PyObject_SetItem(modules.as_ptr(), name()?.as_ptr(), module.as_ptr()) };
+        unsafe { ffi::PyObject_SetItem(modules.as_ptr(), text()?.as_ptr(), module.as_ptr()) };
     object::check(py, status)?;
     // SAFETY: the module of this definition.
-    let status = unsafe { ffi::PyModule_ExecDef(module.as_ptr(), DEFINITION.0.get()) };
+    let status = unsafe { ffi::PyModule_ExecDef(module.as_ptr(), definition) };
     object::check(py, status)?;
     Ok(module)
 }
@@ -274,7 +279,9 @@ unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyOb
 unsafe extern "C" fn carried(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
-    let modules = CARRIED.iter().map(|(name, package, source)| {
+    let above = extension::all();
+    let above = above.iter().flat_map(|extension| extension.modules);
+    let modules = CARRIED.iter().chain(above).map(|(name, package, source)| {
         (*name, Object::tuple(py, [Object::truth(py, *package), Object::text(py, source)]))
     });
     answer(py, Object::dict(py, modules))

@@ -4,8 +4,7 @@
 //! installed, and gets the one that belongs to its library whatever else is on `sys.path`.
 #![forbid(unsafe_code)]
 
-/// A module: its name, whether it is a package, its source.
-pub(super) type Carried = (&'static str, bool, &'static str);
+use super::extension::Carried;
 
 /// Ties an interpreter to raddle; run at start.
 pub(super) const BOOT: Carried =
