@@ -133,6 +133,89 @@ at_thread_exit_null (void)
   return raddle_at_thread_exit (NULL, NULL);
 }
 
+static int stopper_notified;
+
+static RaddleStatus
+stop_nothing (void *user_data)
+{
+  (void) user_data;
+  return RADDLE_STATUS_OK;
+}
+
+static void
+count_notified (void *user_data)
+{
+  (void) user_data;
+  stopper_notified++;
+}
+
+/* Whatever the answer, notify has been called once when the stopper is gone. */
+static RaddleStatus
+add_stopper (const char *name, RaddleStage stage, int64_t timeout_ms, RaddleStopFunc func)
+{
+  RaddleStopper *stopper = NULL;
+  int before = stopper_notified;
+  RaddleStatus status = raddle_stopper_new (name, stage, timeout_ms, func, NULL, count_notified, &stopper);
+  g_assert_true ((stopper != NULL) == (status == RADDLE_STATUS_OK));
+  if (stopper)
+    g_assert_true (raddle_stopper_remove (stopper));
+  g_assert_false (raddle_stopper_remove (stopper));
+  raddle_stopper_unref (stopper);
+  g_assert_cmpint (stopper_notified, ==, before + 1);
+  return status;
+}
+
+static RaddleStatus
+stopper (void)
+{
+  return add_stopper ("stopper", RADDLE_STAGE_POOLS, 1000, stop_nothing);
+}
+
+static RaddleStatus
+stopper_without_func (void)
+{
+  return add_stopper ("stopper", RADDLE_STAGE_POOLS, 1000, NULL);
+}
+
+static RaddleStatus
+stopper_without_name (void)
+{
+  return add_stopper (NULL, RADDLE_STAGE_POOLS, 1000, stop_nothing);
+}
+
+static RaddleStatus
+stopper_of_empty_name (void)
+{
+  return add_stopper ("", RADDLE_STAGE_POOLS, 1000, stop_nothing);
+}
+
+static RaddleStatus
+stopper_not_utf8 (void)
+{
+  return add_stopper ("\xff", RADDLE_STAGE_POOLS, 1000, stop_nothing);
+}
+
+static RaddleStatus
+stopper_of_no_stage (void)
+{
+  return add_stopper ("stopper", (RaddleStage) 17, 1000, stop_nothing);
+}
+
+static RaddleStatus
+stopper_without_time (void)
+{
+  return add_stopper ("stopper", RADDLE_STAGE_POOLS, -1, stop_nothing);
+}
+
+static RaddleStatus
+stopper_null (void)
+{
+  g_assert_null (raddle_stopper_ref (NULL));
+  raddle_stopper_unref (NULL);
+  g_assert_false (raddle_stopper_remove (NULL));
+  return raddle_stopper_new (NULL, (RaddleStage) 17, -1, NULL, NULL, NULL, NULL);
+}
+
 static RaddleStatus
 new_null (void)
 {
@@ -302,6 +385,14 @@ static const struct {
   { ROW (handle_get_null),          ALWAYS (OK) },
   { ROW (decref_null),              ALWAYS (OK) },
   { ROW (at_thread_exit_null),      ALWAYS (NUL) },
+  { ROW (stopper),                  { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (stopper_without_func),     ALWAYS (NUL) },
+  { ROW (stopper_without_name),     ALWAYS (NUL) },
+  { ROW (stopper_of_empty_name),    ALWAYS (INVALID) },
+  { ROW (stopper_not_utf8),         ALWAYS (INVALID) },
+  { ROW (stopper_of_no_stage),      ALWAYS (INVALID) },
+  { ROW (stopper_without_time),     ALWAYS (INVALID) },
+  { ROW (stopper_null),             ALWAYS (NUL) },
   { ROW (new_null),                 ALWAYS (NUL) },
   { ROW (new_again),                { DOES_IT,   STARTED, STARTED, STARTED, DOES_IT, BUSY,   STARTED } },
   { ROW (adopt_null),               ALWAYS (NUL) },

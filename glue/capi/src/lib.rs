@@ -13,4 +13,5 @@ pub mod pygtk_threads;
 pub mod reference;
 pub mod runtime;
 pub mod status;
+pub mod stopper;
 pub mod weave;

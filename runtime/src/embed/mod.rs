@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!   start:  right Python loaded? -> where is it? -> PyConfig -> boot.py -> gate open, Python given up
-//!   stop:   gate closed -> wait for those inside and for Python's threads -> finalize -> end
-//!                              | deadline passed
-//!                              v
-//!                            Busy, with names: call again, or abandon
+//!   stop:   stoppers -> gate closed -> wait for those inside and for Python's threads -> finalize -> end
+//!                                          | deadline passed
+//!                                          v
+//!                                        Busy, with names: call again, or abandon
 //! ```
 //!
 //! There is one Python per process, so a [`Runtime`] is a name for one start of it.
@@ -73,15 +73,16 @@ impl Runtime {
         start::adopt().map(|generation| Self { generation })
     }
 
-    /// Closes the gate at once, waits for the threads that are inside and for non-daemon Python
-    /// threads, and finalizes Python. `None` waits for as long as it takes. It may be started again
+    /// Runs the exit stoppers ([`relay::stopper`](crate::relay::stopper)), closes the gate, waits for
+    /// the threads that are inside and for non-daemon Python threads, and finalizes Python. `None` waits for as long as it takes. It may be started again
     /// afterwards. An adopted Python is only left: its owner finalizes it.
     ///
     /// Stopping what has stopped is fine.
     ///
     /// # Errors
     ///
-    /// [`StopError::Busy`] if the time passes first: nothing was ended, and the gate stays closed.
+    /// [`StopError::Busy`] if the time passes first: nothing was ended, and the gate stays closed
+    /// unless stoppers are left to run; another stop goes on from there.
     /// [`StopError::Refused`] on another thread than the one that started Python
     /// ([`WrongThread`](crate::Status::WrongThread)), inside an entry
     /// ([`WrongOrder`](crate::Status::WrongOrder)), after [`abandon`](Self::abandon)

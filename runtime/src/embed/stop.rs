@@ -1,4 +1,4 @@
-//! Stopping: the gate closes at once, those inside are waited for, and only then Python ends.
+//! Stopping: stoppers run, the gate closes, those inside are waited for, and only then Python ends.
 
 use core::fmt;
 use std::time::{Duration, Instant};

@@ -312,6 +312,12 @@ impl Stopper {
         remove(generation, id)
     }
 
+    /// [`remove`](Self::remove), without giving the name of the stopper up.
+    #[must_use = "it says whether it was there"]
+    pub fn take_back(&self) -> bool {
+        remove(self.generation, self.id)
+    }
+
     /// Leaves it registered, and says by what it is found again.
     pub(crate) fn into_id(self) -> (u64, u64) {
         let found = (self.generation, self.id);

@@ -168,10 +168,11 @@ RaddleStatus   raddle_runtime_adopt                (RaddleRuntime **out);
  * @self: the runtime
  * @timeout_ms: how long to wait for others, or -1 for as long as it takes
  *
- * Closes the gate at once, waits for the threads that are inside and for
- * non-daemon Python threads, and finalizes Python. If the time passes first,
- * nothing is ended: the message names who remains, the gate stays closed, and
- * the host may call again or raddle_runtime_abandon().
+ * Runs the exit stoppers (raddle-stopper.h), closes the gate, waits for the
+ * threads that are inside and for non-daemon Python threads, and finalizes
+ * Python. If the time passes first, nothing is ended: the message names who
+ * remains, the gate stays closed unless stoppers are left to run, and the host
+ * may call again or raddle_runtime_abandon().
  *
  * After it, raddle_runtime_new() may start Python again.
  *

@@ -12,6 +12,7 @@
 #include <raddle/raddle-gate.h>
 #include <raddle/raddle-lock.h>
 #include <raddle/raddle-reference.h>
+#include <raddle/raddle-relay.h>
 #include <raddle/raddle-weave.h>
 
 #endif /* RADDLE_H */

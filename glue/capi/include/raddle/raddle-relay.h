@@ -1,0 +1,7 @@
+/* raddle-relay.h: all of the relay, by which native threads hand things to Python. Include <raddle/raddle.h>. */
+#ifndef RADDLE_RELAY_H
+#define RADDLE_RELAY_H
+
+#include <raddle/raddle-stopper.h>
+
+#endif /* RADDLE_RELAY_H */
