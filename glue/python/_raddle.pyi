@@ -1,7 +1,7 @@
 """The native part of raddle. Import `raddle` instead."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 class GateStats(TypedDict):
     """What went through the gate since the process began; times in nanoseconds."""
@@ -15,6 +15,27 @@ class GateStats(TypedDict):
     reaped: int
     decrefs: int
     leaked: int
+
+class Stopped(RuntimeError):
+    """What was waited for was stopped, and there is nothing left in it."""
+
+class Semaphore:
+    """A counting semaphore that can be stopped and polled."""
+
+    def __new__(cls, value: int = 0) -> Self: ...
+    def put(self, n: int = 1) -> None: ...
+    def get(self, timeout: float | None = None) -> bool: ...
+    def try_get(self) -> bool: ...
+    def stop(self) -> None: ...
+    def fileno(self) -> int: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: object = None, exception: object = None, trace: object = None, /) -> None: ...
+    @property
+    def value(self) -> int: ...
+    @property
+    def waits(self) -> int: ...
+    @property
+    def stopped(self) -> bool: ...
 
 __version__: str
 python_abi: str

@@ -230,6 +230,17 @@ pub const fn property(
     }
 }
 
+/// The row that ends an attribute table.
+pub(crate) const fn no_property() -> ffi::PyGetSetDef {
+    ffi::PyGetSetDef {
+        name: ptr::null(),
+        get: None,
+        set: None,
+        doc: ptr::null(),
+        closure: ptr::null_mut(),
+    }
+}
+
 unsafe extern "C" fn new_instance<T: Class>(
     class: *mut PyTypeObject,
     arguments: *mut PyObject,

@@ -33,6 +33,10 @@ pub enum Status {
     Python = 11,
     /// The machine has no more to give.
     NoMemory = 12,
+    /// A semaphore, ring or queue was stopped, and there is nothing left in it.
+    Stopped = 13,
+    /// The time has passed; of a call that does not wait: there was nothing, or no room.
+    TimedOut = 14,
 }
 
 /// A refusal: its kind, and one line that says what to do.

@@ -54,6 +54,8 @@ impl Pending {
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Import,
+    Os,
+    Overflow,
     Runtime,
     Type,
     Value,
@@ -64,6 +66,10 @@ impl Kind {
         match self {
             // SAFETY: read only, and written by Python before anybody holds it; so are the others.
             Self::Import => unsafe { ffi::PyExc_ImportError },
+            // SAFETY: as above.
+            Self::Os => unsafe { ffi::PyExc_OSError },
+            // SAFETY: as above.
+            Self::Overflow => unsafe { ffi::PyExc_OverflowError },
             // SAFETY: as above.
             Self::Runtime => unsafe { ffi::PyExc_RuntimeError },
             // SAFETY: as above.
@@ -123,6 +129,14 @@ impl<'py> Object<'py> {
         // SAFETY: alive as long as Python.
         unsafe { ffi::Py_INCREF(raw) };
         // SAFETY: Python's own None is not null.
+        Self { pointer: unsafe { NonNull::new_unchecked(raw) }, py }
+    }
+
+    /// `True` or `False`, which are always there.
+    pub(crate) fn flag(py: Python<'py>, value: bool) -> Self {
+        // SAFETY: Python is held.
+        let raw = unsafe { ffi::PyBool_FromLong(value.into()) };
+        // SAFETY: an owned reference to an object that is alive as long as Python.
         Self { pointer: unsafe { NonNull::new_unchecked(raw) }, py }
     }
 

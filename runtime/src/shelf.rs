@@ -25,6 +25,10 @@ pub enum Key {
     Above5,
     Above6,
     Above7,
+    /// The exception `raddle.Stopped`.
+    Stopped,
+    /// The type of semaphores.
+    Semaphore,
     Last,
 }
 

@@ -84,6 +84,8 @@ pub extern "C" fn raddle_status_name(status: RaddleStatus) -> *const c_char {
         10 => c"RADDLE_STATUS_START",
         11 => c"RADDLE_STATUS_PYTHON",
         12 => c"RADDLE_STATUS_NO_MEMORY",
+        13 => c"RADDLE_STATUS_STOPPED",
+        14 => c"RADDLE_STATUS_TIMED_OUT",
         _ => c"RADDLE_STATUS_UNKNOWN",
     };
     name.as_ptr()
@@ -138,6 +140,8 @@ mod tests {
             Status::Start,
             Status::Python,
             Status::NoMemory,
+            Status::Stopped,
+            Status::TimedOut,
         ];
         for status in all {
             // SAFETY: static text that ends with a NUL.

@@ -4,7 +4,7 @@ use core::ptr;
 use std::os::fd::RawFd;
 
 use glib::{ControlFlow, IOCondition};
-use pyo3::{Bound, PyAny, Python};
+use pyo3::Python;
 use pyo3_ffi::PyObject;
 use raddle::{Closed, Entry, Error, Raised, Ref, Status};
 
@@ -117,36 +117,4 @@ fn truth(result: *mut PyObject) -> Option<bool> {
     // SAFETY: owned.
     unsafe { pyo3_ffi::Py_DECREF(result) };
     (truth >= 0).then_some(truth > 0)
-}
-
-/// Calls `callable` with one integer and keywords, and reads an integer from what it returns.
-///
-/// `None` with an exception set.
-pub(crate) fn call_with_number(
-    callable: &Bound<'_, PyAny>,
-    number: i32,
-    keywords: &Bound<'_, PyAny>,
-) -> Option<i32> {
-    // SAFETY: Python is held, since there is a `Bound`; the format says one int.
-    let arguments = unsafe { pyo3_ffi::Py_BuildValue(c"(i)".as_ptr(), number) };
-    if arguments.is_null() {
-        return None;
-    }
-    // SAFETY: Python is held; a callable, a tuple and a dictionary.
-    let result =
-        unsafe { pyo3_ffi::PyObject_Call(callable.as_ptr(), arguments, keywords.as_ptr()) };
-    // SAFETY: owned.
-    unsafe { pyo3_ffi::Py_DECREF(arguments) };
-    if result.is_null() {
-        return None;
-    }
-    // SAFETY: Python is held, and the object alive.
-    let number = unsafe { pyo3_ffi::PyLong_AsLong(result) };
-    // SAFETY: owned.
-    unsafe { pyo3_ffi::Py_DECREF(result) };
-    // SAFETY: Python is held.
-    if number == -1 && !unsafe { pyo3_ffi::PyErr_Occurred() }.is_null() {
-        return None;
-    }
-    i32::try_from(number).ok()
 }

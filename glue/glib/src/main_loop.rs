@@ -9,10 +9,11 @@ use std::rc::Rc;
 
 use glib::{MainContext, MainLoop, Source};
 use pyo3::{Bound, PyAny};
+use raddle::relay::wakeup::Wakeup;
 use raddle::{Closed, Entry, Error, Raised, Status, gate};
 
 use crate::callable::Visit;
-use crate::wakeup::{self, Wakeup};
+use crate::wakeup;
 use crate::{gsource, poll};
 
 /// Why [`run`] ended other than by `quit`.

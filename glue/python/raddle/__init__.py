@@ -5,11 +5,20 @@ In a host that started Python with raddle this package is carried by the library
 
 from __future__ import annotations
 
-from _raddle import __version__, gate_stats, python_abi
+from _raddle import Stopped, __version__, gate_stats, python_abi
 from _raddle import _C_API as _C_API
+from raddle._semaphore import Semaphore
 from raddle._stopper import exit_stopper
 
-__all__ = ["ENABLE_EXPERIMENTAL", "__version__", "exit_stopper", "gate_stats", "python_abi"]
+__all__ = [
+    "ENABLE_EXPERIMENTAL",
+    "Semaphore",
+    "Stopped",
+    "__version__",
+    "exit_stopper",
+    "gate_stats",
+    "python_abi",
+]
 
 #: Whether :mod:`raddle.weave` may be used. What it offers may still change.
 ENABLE_EXPERIMENTAL: bool = False

@@ -12,7 +12,7 @@ use super::{boot, stop, version};
 use crate::error::{Error, Status};
 use crate::gate::{fork, stats};
 use crate::object::{self, Kind, Object, Pending, Raised};
-use crate::relay::stopper;
+use crate::relay::{self, stopper};
 use crate::shelf;
 use crate::table::{Definition, ModuleSlots, Table, module_slots};
 use crate::{class, weave};
@@ -44,7 +44,7 @@ static API: Api = Api { key: ABI_KEY.as_ptr() };
 const PARTS: [&[PyMethodDef]; 3] = [&OWN, &weave::METHODS, &stopper::METHODS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 0] = [];
+const CLASSES: [class::Add; 2] = relay::python::CLASSES;
 
 const METHODS: usize = {
     let (mut part, mut count) = (0, 1);

@@ -14,6 +14,27 @@
 //! callback drops no other, what is lost is counted, Ctrl-C is noticed on the main thread, and
 //! everything that waits is woken before Python joins its threads.
 
+#[cfg(not(raddle_loom))]
+pub mod bell;
+#[cfg(raddle_loom)]
+#[path = "bell_model.rs"]
 pub mod bell;
 #[cfg(not(raddle_loom))]
+mod fork;
+#[cfg(not(raddle_loom))]
+mod live;
+#[cfg(not(raddle_loom))]
+pub(crate) mod python;
+pub mod semaphore;
+#[cfg(not(raddle_loom))]
 pub mod stopper;
+pub mod wait;
+#[cfg(not(raddle_loom))]
+pub mod wakeup;
+
+#[cfg(not(raddle_loom))]
+pub use wait::{Interrupted, ReleasePython};
+pub use {
+    semaphore::Semaphore,
+    wait::{Plain, WaitError},
+};

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Raised, control};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
+use crate::relay::live;
 
 pub(crate) use python::METHODS;
 
@@ -159,7 +160,12 @@ struct BuiltIn {
 }
 
 /// Raddle's own, in the order in which they run: sorted by stage.
-const BUILT_IN: [BuiltIn; 0] = [];
+const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
+    stage: Stage::Refuse,
+    name: "raddle's semaphores and rings",
+    is_needed: live::is_any,
+    stop: live::stop_all,
+}];
 
 /// The stoppers of one generation.
 #[derive(Debug)]

@@ -25,6 +25,10 @@ RADDLE_BEGIN_DECLS
  * @RADDLE_STATUS_PYTHON: Python code raised; the exception went to
  *   sys.unraisablehook and its text is in raddle_last_error_message()
  * @RADDLE_STATUS_NO_MEMORY: the machine has no more to give
+ * @RADDLE_STATUS_STOPPED: a semaphore, ring or queue was stopped, and there is
+ *   nothing left in it
+ * @RADDLE_STATUS_TIMED_OUT: the time has passed; of a call that does not wait:
+ *   there was nothing, or no room
  *
  * Every function that can fail answers with one of these; the text for a
  * person is in raddle_last_error_message().
@@ -44,7 +48,9 @@ typedef enum {
   RADDLE_STATUS_VERSION = 9,
   RADDLE_STATUS_START = 10,
   RADDLE_STATUS_PYTHON = 11,
-  RADDLE_STATUS_NO_MEMORY = 12
+  RADDLE_STATUS_NO_MEMORY = 12,
+  RADDLE_STATUS_STOPPED = 13,
+  RADDLE_STATUS_TIMED_OUT = 14
 } RaddleStatus;
 
 /**

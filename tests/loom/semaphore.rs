@@ -1,0 +1,154 @@
+//! Models of the semaphore: no wake-up is lost, whoever waits, polls, stops or goes away.
+#![forbid(unsafe_code)]
+#![cfg(raddle_loom)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::thread::{self, JoinHandle};
+use raddle::relay::{Plain, Semaphore, WaitError};
+
+fn with(semaphore: &Arc<Semaphore>, body: impl FnOnce(&Semaphore) + 'static) -> JoinHandle<()> {
+    let semaphore = Arc::clone(semaphore);
+    thread::spawn(move || body(&semaphore))
+}
+
+fn check(body: impl Fn(Arc<Semaphore>) + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(3));
+    builder.check(move || body(Arc::new(Semaphore::new(0).unwrap())));
+}
+
+#[test]
+fn a_put_wakes_the_one_who_waits() {
+    check(|semaphore| {
+        let waiting = with(&semaphore, |semaphore| semaphore.get(Plain).unwrap());
+        semaphore.put(1).unwrap();
+        waiting.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+#[test]
+fn two_puts_wake_two_who_wait() {
+    check(|semaphore| {
+        let waiting = [(); 2].map(|()| with(&semaphore, |semaphore| semaphore.get(Plain).unwrap()));
+        semaphore.put(1).unwrap();
+        semaphore.put(1).unwrap();
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+#[test]
+fn a_waiter_that_was_served_wakes_again_for_the_next_token() {
+    check(|semaphore| {
+        let waiting = with(&semaphore, |semaphore| {
+            semaphore.get(Plain).unwrap();
+            semaphore.get(Plain).unwrap();
+        });
+        let putting = with(&semaphore, |semaphore| semaphore.put(1).unwrap());
+        semaphore.put(1).unwrap();
+        putting.join().unwrap();
+        waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stop_wakes_all_who_wait() {
+    check(|semaphore| {
+        let waiting = [(); 2].map(|()| {
+            with(&semaphore, |semaphore| {
+                assert_eq!(semaphore.get(Plain), Err(WaitError::Stopped));
+            })
+        });
+        semaphore.stop();
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn a_token_is_taken_before_the_stop_is_told() {
+    check(|semaphore| {
+        let waiting = with(&semaphore, |semaphore| {
+            semaphore.get(Plain).unwrap();
+            assert_eq!(semaphore.get(Plain), Err(WaitError::Stopped));
+        });
+        semaphore.put(1).unwrap();
+        semaphore.stop();
+        waiting.join().unwrap();
+    });
+}
+
+#[test]
+fn whoever_gives_up_takes_no_wake_up_along() {
+    check(|semaphore| {
+        let waiting = with(&semaphore, |semaphore| semaphore.get(Plain).unwrap());
+        let hasty = with(&semaphore, |semaphore| {
+            if semaphore.get_within(Plain, Duration::from_secs(1)).is_ok() {
+                semaphore.put(1).unwrap();
+            }
+        });
+        semaphore.put(1).unwrap();
+        waiting.join().unwrap();
+        hasty.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
+    });
+}
+
+#[test]
+fn who_polls_the_descriptor_hears_of_every_token() {
+    check(|semaphore| {
+        let polling = with(&semaphore, |semaphore| {
+            let mut got = 0;
+            while got < 2 {
+                semaphore.poll();
+                while semaphore.try_get().is_ok() {
+                    got += 1;
+                }
+                // A ring may be on its way to be settled.
+                thread::yield_now();
+            }
+        });
+        let putting = with(&semaphore, |semaphore| semaphore.put(1).unwrap());
+        semaphore.put(1).unwrap();
+        putting.join().unwrap();
+        polling.join().unwrap();
+    });
+}
+
+#[test]
+fn who_polls_leaves_a_waiter_its_wake_up() {
+    check(|semaphore| {
+        let waiting = with(&semaphore, |semaphore| semaphore.get(Plain).unwrap());
+        let polling = with(&semaphore, |semaphore| {
+            semaphore.poll();
+            if semaphore.try_get().is_ok() {
+                semaphore.put(1).unwrap();
+            }
+        });
+        semaphore.put(1).unwrap();
+        // The waiter may take the token before anybody polls: then the stop is what is heard.
+        waiting.join().unwrap();
+        semaphore.stop();
+        polling.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_done_before_a_put_is_seen_by_who_got_the_token() {
+    check(|semaphore| {
+        let cell = Arc::new(loom::cell::UnsafeCell::new(0));
+        let putting = {
+            let (semaphore, cell) = (Arc::clone(&semaphore), Arc::clone(&cell));
+            thread::spawn(move || {
+                cell.with_mut(|_| ());
+                semaphore.put(1).unwrap();
+            })
+        };
+        semaphore.get(Plain).unwrap();
+        cell.with(|_| ());
+        putting.join().unwrap();
+    });
+}
