@@ -154,13 +154,14 @@ impl fmt::Debug for Entry {
 struct BuiltIn {
     stage: Stage,
     name: &'static str,
-    /// Whether there is anything to stop; if not, no thread is started for it. Registers nothing.
+    /// Whether there is anything to stop; if not, no thread is started for it. Called without
+    /// the list's lock.
     is_needed: fn() -> bool,
     stop: fn(),
 }
 
 /// Raddle's own, in the order in which they run: sorted by stage.
-const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
+static BUILT_IN: [BuiltIn; 1] = [BuiltIn {
     stage: Stage::Refuse,
     name: "raddle's semaphores and rings",
     is_needed: live::is_any,
@@ -204,17 +205,15 @@ impl List {
     }
 
     /// Takes the next one that is due, up to and including a stage.
-    fn next(&mut self, through: Stage) -> Option<Entry> {
+    fn next(&mut self, through: Stage) -> Option<Due> {
         loop {
             if let Some(&stage) = self.begun.checked_sub(1).and_then(|now| Stage::ALL.get(now)) {
                 if let Some(at) = self.entries.iter().rposition(|entry| entry.stage == stage) {
-                    return Some(self.entries.remove(at));
+                    return Some(Due::Entry(self.entries.remove(at)));
                 }
-                while let Some(own) = BUILT_IN.get(self.built_in).filter(|own| own.stage == stage) {
+                if let Some(own) = BUILT_IN.get(self.built_in).filter(|own| own.stage == stage) {
                     self.built_in += 1;
-                    if (own.is_needed)() {
-                        return Some(own.entry());
-                    }
+                    return Some(Due::Own(own));
                 }
             }
             if self.begun > through as usize {
@@ -225,15 +224,26 @@ impl List {
     }
 }
 
+/// What is to run next.
+enum Due {
+    Entry(Entry),
+    /// If it is needed.
+    Own(&'static BuiltIn),
+}
+
 impl BuiltIn {
-    fn entry(&self) -> Entry {
+    /// What runs, if it is needed.
+    fn entry(&self) -> Option<Entry> {
+        if !(self.is_needed)() {
+            return None;
+        }
         let stop = self.stop;
         let body = Box::new(move || {
             stop();
             None
         });
         let (stage, name) = (self.stage, self.name.to_owned());
-        Entry { id: 0, stage, name, patience: PATIENCE, body }
+        Some(Entry { id: 0, stage, name, patience: PATIENCE, body })
     }
 }
 
@@ -373,14 +383,16 @@ pub(crate) struct Unfinished {
 
 /// Whether a run up to a stage would find anything.
 pub(crate) fn is_any(generation: u64, stages: core::ops::RangeInclusive<Stage>) -> bool {
-    let list = lock(&LIST);
     let mut own = BUILT_IN.iter();
-    if list.generation == generation {
-        let due = list.entries.iter().any(|entry| stages.contains(&entry.stage));
-        if due || list.running.is_some() {
-            return true;
+    {
+        let list = lock(&LIST);
+        if list.generation == generation {
+            let due = list.entries.iter().any(|entry| stages.contains(&entry.stage));
+            if due || list.running.is_some() {
+                return true;
+            }
+            own = BUILT_IN[list.built_in..].iter();
         }
-        own = BUILT_IN[list.built_in..].iter();
     }
     own.any(|own| stages.contains(&own.stage) && (own.is_needed)())
 }
@@ -399,7 +411,17 @@ pub(crate) fn run(
         let run = match &list.running {
             Some(run) => Arc::clone(run),
             None => {
-                let Some(entry) = list.next(through) else { return Ok(()) };
+                let entry = match list.next(through) {
+                    None => return Ok(()),
+                    Some(Due::Entry(entry)) => entry,
+                    Some(Due::Own(own)) => {
+                        // Whether it is needed is asked without the lock: to ask may drop things.
+                        drop(list);
+                        let Some(entry) = own.entry() else { continue };
+                        list = lock(&LIST);
+                        entry
+                    }
+                };
                 let run = Arc::new(Run::new(entry.name, entry.patience));
                 list.running = Some(Arc::clone(&run));
                 body = Some(entry.body);
