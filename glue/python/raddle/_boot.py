@@ -90,10 +90,13 @@ def begin(
     signal_handlers: bool,
     switch_interval: float,
     answer_ft_utils: bool,
+    by_a_host: bool = True,
 ) -> None:
     """Make the carried package importable and watch for forks and for Python's end."""
     if "raddle" not in sys.modules:
-        sys.meta_path.insert(0, _Carried(_raddle.carried()))
+        # A host's library wins over what is installed. Where `_raddle` is what is installed, the files beside it
+        # go first: they are the same, and tools find them.
+        sys.meta_path.insert(0 if by_a_host else len(sys.meta_path), _Carried(_raddle.carried()))
     # Registered early, so that it runs after all that code of the host and of plugins registers.
     atexit.register(_python_exits)
     atexit.register(_raddle.before_exit)
@@ -115,9 +118,9 @@ def begin(
         weave.answer_for_ft_utils()
 
 
-def watch() -> None:
+def watch(by_a_host: bool) -> None:
     """The same for a Python that somebody else started: nothing of it is changed."""
-    begin(sys.executable or "unknown", [], [], True, 0, False)
+    begin(sys.executable or "unknown", [], [], True, 0, False, by_a_host)
 
 
 def _tell_threads_to_end() -> None:

@@ -17,6 +17,15 @@ use crate::object::{self, Object, Raised};
 
 const NAME: &CStr = c"raddle._boot";
 
+/// Whose wish it is that there is a `raddle`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Importer {
+    /// A host's: what its library carries wins over what is installed.
+    Host,
+    /// That of Python code, which found `_raddle` by itself: what is installed beside it goes first.
+    Python,
+}
+
 /// Sets up a Python that was started by us.
 pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> Result<(), Error> {
     module::find_or_make(py)?;
@@ -39,11 +48,11 @@ pub(super) fn begin(py: Python<'_>, options: &Options, place: &Place) -> Result<
 }
 
 /// Sets up a Python that was started by somebody else, once.
-pub(super) fn watch(py: Python<'_>) -> Result<(), Error> {
+pub(super) fn watch(py: Python<'_>, importer: Importer) -> Result<(), Error> {
     module::find_or_make(py)?;
     module::find_or_make_extensions(py)?;
     if Object::imported(py, NAME).is_none() {
-        run(py)?.attribute(c"watch")?.call([])?;
+        run(py)?.attribute(c"watch")?.call([Object::truth(py, importer == Importer::Host)])?;
         watch_the_end();
     }
     Ok(())
@@ -79,6 +88,6 @@ pub(super) fn module_was_loaded(py: Python<'_>) -> Result<(), Error> {
     if !matches!(*life(), Life::Idle) || !cpython::is_main_interpreter(py) {
         return Ok(());
     }
-    start::adopt()?;
+    start::adopt(Importer::Python)?;
     Ok(())
 }

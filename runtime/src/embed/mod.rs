@@ -11,6 +11,7 @@
 //! There is one Python per process, so a [`Runtime`] is a name for one start of it.
 
 mod boot;
+mod copies;
 mod extension;
 mod library;
 mod life;
@@ -25,6 +26,7 @@ mod version;
 
 use std::time::Duration;
 
+use self::boot::Importer;
 #[doc(hidden)]
 pub use self::extension::{Carried, Extension, Init, add};
 pub use self::{module::PyInit__raddle, options::Options, stop::StopError, version::python_abi};
@@ -70,7 +72,7 @@ impl Runtime {
     /// [`Start`](crate::Status::Start) if its `raddle` cannot be set up;
     /// [`Version`](crate::Status::Version) if it is not the one that raddle was built for.
     pub fn adopt() -> Result<Self, Error> {
-        start::adopt().map(|generation| Self { generation })
+        start::adopt(Importer::Host).map(|generation| Self { generation })
     }
 
     /// Runs the exit stoppers ([`relay::stopper`](crate::relay::stopper)), closes the gate, waits for

@@ -1,15 +1,14 @@
 //! The extension module `_raddle`: built in where raddle started Python, put there where it adopted.
 
-use core::ffi::{CStr, c_char, c_int};
-use core::ptr;
+use core::ffi::{CStr, c_int};
 
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyObject};
 
 use super::extension::{self, Extension, Init};
 use super::package::CARRIED;
-use super::{boot, stop, version};
-use crate::error::{Error, Status};
+use super::{boot, copies, stop, version};
+use crate::error::Error;
 use crate::gate::{fork, stats};
 use crate::object::{self, Kind, Object, Pending, Raised};
 use crate::relay::{self, stopper};
@@ -17,28 +16,7 @@ use crate::shelf;
 use crate::table::{Definition, ModuleSlots, Table, module_slots};
 use crate::{class, weave};
 
-const NAME: &CStr = c"_raddle";
-const CAPSULE: &CStr = c"raddle._C_API";
-const ABI_KEY: &CStr = match CStr::from_bytes_with_nul(
-    concat!("raddle-", env!("CARGO_PKG_VERSION"), "/", env!("RADDLE_PYTHON_ABI"), "\0").as_bytes(),
-) {
-    Ok(key) => key,
-    Err(_) => panic!("the version has a NUL in it"),
-};
-
-/// What the capsule `raddle._C_API` points to: by its address one copy of raddle in the process
-/// knows another, and by its key whether they could work together.
-#[repr(C)]
-#[derive(Debug)]
-struct Api {
-    /// "raddle-0.1.0/3.11": raddle's version, and the Python it was built for.
-    key: *const c_char,
-}
-
-// SAFETY: points to a constant.
-unsafe impl Sync for Api {}
-
-static API: Api = Api { key: ABI_KEY.as_ptr() };
+pub(super) const NAME: &CStr = c"_raddle";
 
 /// The functions of the module, by the part of raddle that they belong to.
 const PARTS: [&[PyMethodDef]; 3] = [&OWN, &weave::METHODS, &stopper::METHODS];
@@ -111,13 +89,27 @@ pub unsafe extern "C" fn PyInit__raddle() -> *mut PyObject {
 unsafe extern "C" fn exec(module: *mut PyObject) -> c_int {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
-    match fill(py, module).map_err(Error::from).and_then(|()| boot::module_was_loaded(py)) {
+    let done = match copies::serving(py) {
+        Some(serving) => copies::stand_in(py, module, &serving),
+        None => begin(py, module),
+    };
+    match done {
         Ok(()) => 0,
         Err(error) => {
             let _set = Pending::new(py, Kind::Import, error.message());
             -1
         }
     }
+}
+
+/// Fills the module in, and has it serve the interpreter.
+fn begin(py: Python<'_>, module: *mut PyObject) -> Result<(), Error> {
+    fill(py, module)?;
+    copies::serve(py, Some(module))?;
+    boot::module_was_loaded(py).inspect_err(|_| {
+        // Fails for want of memory alone, and there is an error to report already.
+        let _gone = copies::serve(py, None);
+    })
 }
 
 fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
@@ -128,11 +120,7 @@ fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
     };
     add(c"__version__", Object::text(py, env!("CARGO_PKG_VERSION"))?)?;
     add(c"python_abi", Object::text(py, version::python_abi())?)?;
-    let api = (&raw const API).cast_mut().cast();
-    // SAFETY: a pointer that is not null and a name, both of which live for ever.
-    let capsule = unsafe { ffi::PyCapsule_New(api, CAPSULE.as_ptr(), None) };
-    // SAFETY: as that function returns.
-    add(c"_C_API", unsafe { Object::owned(py, capsule) }?)?;
+    add(c"_C_API", copies::capsule(py)?)?;
     for add in CLASSES {
         // SAFETY: the module that is being made.
         unsafe { add(py, module) }?;
@@ -169,32 +157,19 @@ fn offer_one(name: &'static CStr, init: Init) {
 ///
 /// # Errors
 ///
-/// [`Status::AlreadyStarted`] in that case; [`Status::Start`] if Python refuses.
+/// [`Status::AlreadyStarted`](crate::Status::AlreadyStarted) in that case;
+/// [`Status::Start`](crate::Status::Start) if Python refuses.
 pub(super) fn find_or_make(py: Python<'_>) -> Result<(), Error> {
-    let module = match Object::imported(py, NAME) {
+    let module = match copies::serving(py).or_else(|| Object::imported(py, NAME)) {
         Some(module) => module,
         None if is_built_in(py, NAME) => Object::import(py, NAME)?,
         None => make(py, NAME, PyInit__raddle)?,
     };
-    let capsule = module.attribute(c"_C_API")?;
-    // SAFETY: alive; anything but a capsule of that name is refused with an exception.
-    let api = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), CAPSULE.as_ptr()) };
-    object::check(py, if api.is_null() { -1 } else { 0 })?;
-    if ptr::eq(api, (&raw const API).cast()) {
-        return Ok(());
+    if let Some(other) = copies::owner(py, &module)? {
+        return Err(other.refusal());
     }
-    // SAFETY: every copy's capsule points to a record that begins with its key.
-    let key = unsafe { (*api.cast::<Api>()).key };
-    // SAFETY: a text that ends with a NUL, in a library that is never unloaded.
-    let other = unsafe { CStr::from_ptr(key) };
-    let file = super::library::file_of(api);
-    let line = format!(
-        "another copy of raddle ({}, in {}) serves this Python, and a process can have one only: \
-         link both with the shared libraddle",
-        other.to_string_lossy(),
-        file.map_or_else(|| "an unknown file".to_owned(), |file| file.display().to_string())
-    );
-    Err(Error::new(Status::AlreadyStarted, line))
+    // It may serve without being there: loaded by hand, or thrown out.
+    Ok(copies::put(py, NAME, &module)?)
 }
 
 /// Imports the modules of the layers above, each put there if Python knew nothing of it when it
@@ -242,11 +217,7 @@ fn make<'py>(py: Python<'py>, name: &CStr, init: Init) -> object::Result<Object<
         ffi::PyObject_SetAttrString(module.as_ptr(), c"__spec__".as_ptr(), spec.as_ptr())
     };
     object::check(py, status)?;
-    let modules = Object::of_sys(py, c"modules").ok_or_else(|| object::raised(py))?;
-    // SAFETY: three objects that are alive.
-    let status =
-        unsafe { ffi::PyObject_SetItem(modules.as_ptr(), text()?.as_ptr(), module.as_ptr()) };
-    object::check(py, status)?;
+    copies::put(py, name, &module)?;
     // SAFETY: the module of this definition.
     let status = unsafe { ffi::PyModule_ExecDef(module.as_ptr(), definition) };
     object::check(py, status)?;

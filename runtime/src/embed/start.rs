@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pyo3::Python;
 
+use super::boot::Importer;
 use super::life::{Life, Running, life, watch_forks};
 use super::options::Options;
 use super::place::{self, Place};
@@ -162,7 +163,7 @@ fn c_text(what: &str, text: &[u8]) -> Result<CString, Error> {
 }
 
 /// Opens the gate to a running Python. Returns the generation.
-pub(super) fn adopt() -> Result<u64, Error> {
+pub(super) fn adopt(importer: Importer) -> Result<u64, Error> {
     version::check_loaded()?;
     // SAFETY: reads a flag, before start and after the end too.
     if unsafe { pyo3_ffi::Py_IsInitialized() } == 0 {
@@ -179,12 +180,12 @@ pub(super) fn adopt() -> Result<u64, Error> {
         }
         life.begin()?;
     }
-    let adopted = adopt_idle();
+    let adopted = adopt_idle(importer);
     *life() = adopted.as_ref().map_or(Life::Idle, |running| Life::Running(*running));
     adopted.map(|running| running.generation)
 }
 
-fn adopt_idle() -> Result<Running, Error> {
+fn adopt_idle(importer: Importer) -> Result<Running, Error> {
     // SAFETY: `adopt` saw that this thread holds Python.
     let py = unsafe { Python::assume_attached() };
     if !cpython::is_main_interpreter(py) {
@@ -194,7 +195,7 @@ fn adopt_idle() -> Result<Running, Error> {
     let flags = Object::of_sys(py, c"abiflags").map(|flags| flags.to_text());
     version::check_flags(&flags.unwrap_or_default())?;
     promote(library::file_of(version::address_in_python()));
-    boot::watch(py)?;
+    boot::watch(py, importer)?;
     Ok(open(Manner::default()))
 }
 
