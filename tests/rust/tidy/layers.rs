@@ -31,6 +31,7 @@ fn nothing_depends_upwards() {
         ),
         ("glue/glib/", &["raddle-capi", "raddle-tests", "demos/", "../tests"]),
         ("glue/capi/", &["raddle-tests", "demos/", "../tests"]),
+        ("glue/python/", &["raddle-glib", "raddle-capi", "raddle-tests", "demos/", "../tests"]),
     ];
     let mut faults = Vec::new();
     for (layer, above) in rules {
@@ -79,6 +80,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     let crates = files("").into_iter().filter(|file| {
         file.ends_with(&["/Cargo.toml"])
             && !file.path.contains("/embed/")
+            // Two lines of code, in the workspace of the former.
+            && file.path != "glue/python/Cargo.toml"
             // A demo prints, and shows what a host's own manifest needs.
             && !file.path.starts_with("demos/")
             && file.text.contains("[package]")
