@@ -89,6 +89,15 @@ struct Arguments {
     install: bool,
 }
 
+impl Arguments {
+    /// Whether another Python than the system's is to be used.
+    fn names_a_python(&self) -> bool {
+        self.python.is_some()
+            || self.door == Door::Matrix && !self.words.is_empty()
+            || self.door != Door::Matrix && python::is_named_by_environment()
+    }
+}
+
 /// Reads the command line; `None` asks for the usage.
 fn arguments() -> Result<Option<Arguments>> {
     let mut parser = lexopt::Parser::from_env();
@@ -133,7 +142,8 @@ fn arguments() -> Result<Option<Arguments>> {
 }
 
 fn walk_in(arguments: &Arguments) -> Result<Report> {
-    Setup { install: arguments.install }.prepare(arguments.door)?;
+    let system_python = !arguments.names_a_python();
+    Setup { install: arguments.install, system_python }.prepare(arguments.door)?;
     if arguments.door == Door::Matrix {
         return matrix::run(&arguments.words);
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(words: &[String]) -> Result<Report> {
                 let ready =
                     !site.python.needs_older_pyo3() || with_older_pyo3(&mut site, &mut report)?;
                 if ready {
-                    test::everything(&site, &mut report, test::WITH_PYTHON)?;
+                    test::everything(&site, &mut report, test::WITH_PYTHON, &[])?;
                 }
                 report.set_prefix("");
             }
@@ -45,7 +45,7 @@ pub(crate) fn run(words: &[String]) -> Result<Report> {
 }
 
 /// The interpreters of 3.11 to 3.15 on the path and in pyenv's folder.
-fn found() -> Vec<PathBuf> {
+pub(crate) fn found() -> Vec<PathBuf> {
     let search = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> =
         env::split_paths(&search).filter(|path| !path.ends_with("shims")).collect();

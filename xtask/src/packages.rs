@@ -31,6 +31,8 @@ struct Need {
     doors: &'static [Door],
     /// Whether a door opens without it, with less behind it.
     optional: bool,
+    /// Whether it is about the system's Python, and so no need of a door that uses another.
+    of_python: bool,
     debian: &'static str,
     fedora: &'static str,
     arch: &'static str,
@@ -42,7 +44,12 @@ const TESTS: &[Door] = &[Test, Matrix];
 /// A row: what proves it, which doors need it, its packages on Debian, Fedora and Arch.
 const fn need(probe: Probe, doors: &'static [Door], packages: [&'static str; 3]) -> Need {
     let [debian, fedora, arch] = packages;
-    Need { probe, doors, optional: false, debian, fedora, arch }
+    Need { probe, doors, optional: false, of_python: false, debian, fedora, arch }
+}
+
+/// A row that only the system's Python needs.
+const fn of_python(need: Need) -> Need {
+    Need { of_python: true, ..need }
 }
 
 /// A row that a door can do without.
@@ -58,18 +65,30 @@ const NEEDS: &[Need] = &[
     need(Probe::Program("cc"), ALL, ["gcc libc6-dev", "gcc", "gcc"]),
     need(Probe::Program("c++"), &[Test, Check, Bench, Matrix], ["g++", "gcc-c++", "gcc"]),
     need(Probe::Program("pkg-config"), ALL, ["pkg-config", "pkgconf-pkg-config", "pkgconf"]),
-    need(Probe::Module("python3-embed"), ALL, ["python3-dev", "python3-devel", "python"]),
+    of_python(need(
+        Probe::Module("python3-embed"),
+        ALL,
+        ["python3-dev", "python3-devel", "python"],
+    )),
     need(Probe::Module("gobject-2.0"), ALL, ["libglib2.0-dev", "glib2-devel", "glib2"]),
     need(Probe::Program("meson"), ALL, ["meson", "meson", "meson"]),
     need(Probe::Program("ninja"), ALL, ["ninja-build", "ninja-build", "ninja"]),
-    need(Probe::Python("import ensurepip"), TESTS, ["python3-venv", "python3-libs", "python"]),
-    need(
+    of_python(need(
+        Probe::Python("import ensurepip"),
+        TESTS,
+        ["python3-venv", "python3-libs", "python"],
+    )),
+    of_python(need(
         Probe::Python("import pytest"),
         TESTS,
         ["python3-pytest", "python3-pytest", "python-pytest"],
-    ),
-    need(Probe::Python("import gi"), TESTS, ["python3-gi", "python3-gobject", "python-gobject"]),
-    need(Probe::Python(GTK_FROM_PYTHON), TESTS, ["gir1.2-gtk-4.0", "gtk4", "gtk4"]),
+    )),
+    of_python(need(
+        Probe::Python("import gi"),
+        TESTS,
+        ["python3-gi", "python3-gobject", "python-gobject"],
+    )),
+    of_python(need(Probe::Python(GTK_FROM_PYTHON), TESTS, ["gir1.2-gtk-4.0", "gtk4", "gtk4"])),
     need(Probe::Module("gtk4"), TESTS, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
     need(
         Probe::Program("xvfb-run"),
@@ -81,7 +100,7 @@ const NEEDS: &[Need] = &[
         &[Test, Bench, Matrix],
         ["pybind11-dev", "pybind11-devel", "pybind11"],
     ),
-    want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""]),
+    of_python(want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""])),
 ];
 
 impl Need {
@@ -111,12 +130,14 @@ fn succeeds(program: &str, arguments: &[&str]) -> bool {
 #[derive(Debug)]
 pub(crate) struct Setup {
     pub(crate) install: bool,
+    /// Whether the door uses the system's Python: no other was named.
+    pub(crate) system_python: bool,
 }
 
 impl Setup {
     /// Sees to it that a door has what it needs.
     pub(crate) fn prepare(&self, door: Door) -> Result<()> {
-        let missing = missing(door);
+        let missing = self.missing(door);
         if missing.is_empty() {
             return Ok(());
         }
@@ -130,17 +151,19 @@ impl Setup {
                 eprintln!("{message}");
             }
         }
-        let missing = self::missing(door);
+        let missing = self.missing(door);
         for need in missing.iter().filter(|need| need.optional) {
             eprintln!("note: {} is not installed, so its part is skipped", need.debian);
         }
         let required: Vec<&Need> = missing.into_iter().filter(|need| !need.optional).collect();
         if required.is_empty() { Ok(()) } else { Err(advice(&required)) }
     }
-}
 
-fn missing(door: Door) -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| need.doors.contains(&door) && !need.is_met()).collect()
+    fn missing(&self, door: Door) -> Vec<&'static Need> {
+        let concerns =
+            |need: &&Need| need.doors.contains(&door) && (self.system_python || !need.of_python);
+        NEEDS.iter().filter(concerns).filter(|need| !need.is_met()).collect()
+    }
 }
 
 /// What to put before apt-get, where this user may run it.

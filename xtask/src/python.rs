@@ -39,8 +39,8 @@ impl Python {
     pub(crate) fn choose(wanted: Option<&Path>) -> Result<Self> {
         let (path, why) = if let Some(path) = wanted {
             (path.to_owned(), "--python")
-        } else if let Some(path) = env::var_os("RADDLE_PYTHON").filter(|path| !path.is_empty()) {
-            (path.into(), "RADDLE_PYTHON")
+        } else if let Some(path) = named_by_environment() {
+            (path, "RADDLE_PYTHON")
         } else {
             (of_pkg_config()?, "pkg-config's python3-embed")
         };
@@ -108,6 +108,15 @@ impl fmt::Display for Python {
         let Self { version, abiflags, executable, .. } = self;
         write!(f, "Python {version} (ABI flags '{abiflags}') at {}", executable.display())
     }
+}
+
+fn named_by_environment() -> Option<PathBuf> {
+    env::var_os("RADDLE_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Whether $`RADDLE_PYTHON` says which interpreter to use.
+pub(crate) fn is_named_by_environment() -> bool {
+    named_by_environment().is_some()
 }
 
 /// The interpreter that the installed libpython belongs to.

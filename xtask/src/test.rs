@@ -1,11 +1,17 @@
 //! `cargo xtask test`: every test, and one line at the end that says how many.
 #![forbid(unsafe_code)]
 
-use std::{env, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use crate::{
     Result,
     counts::Counts,
+    matrix,
     packages::on_path,
     python::Python,
     run::{Reads, Report},
@@ -18,18 +24,43 @@ pub(crate) const WITH_PYTHON: &str = "-p raddle -p raddle-glib -p raddle-tests";
 /// Runs every test with one interpreter, and those of Rust and C with a debug build of it too.
 pub(crate) fn run(site: &Site) -> Result<Report> {
     let mut report = Report::default();
-    everything(site, &mut report, "--workspace")?;
+    everything(site, &mut report, "--workspace", &others(site))?;
     loom(site, &mut report);
     debug_build(site, &mut report)?;
     Ok(report)
 }
 
-/// The tests in Rust (of some packages), C and Python.
-pub(crate) fn everything(site: &Site, report: &mut Report, packages: &str) -> Result<()> {
+/// The tests in Rust (of some packages), C and Python; those of pip with `others` too.
+pub(crate) fn everything(
+    site: &Site,
+    report: &mut Report,
+    packages: &str,
+    others: &[PathBuf],
+) -> Result<()> {
     let built = site.build_c(report);
     rust_and_c(site, report, built, packages);
     let demo = site.build_indexer(report);
-    if built && demo { pytest(site, report) } else { Ok(()) }
+    if built && demo { pytest(site, report, others) } else { Ok(()) }
+}
+
+/// What an interpreter answers that pip can build an extension for: its version and flags.
+const CAN_BUILD: &str = "
+import ensurepip, os, sys, sysconfig, venv
+assert os.path.exists(os.path.join(sysconfig.get_config_var('INCLUDEPY'), 'Python.h'))
+print('%d.%d' % sys.version_info[:2] + sys.abiflags)";
+
+/// The other interpreters that the package for pip is tested with, one of each minor version. Unlike
+/// a host, it asks for no shared libpython.
+fn others(site: &Site) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::from([format!("{}{}", site.python.minor, site.python.abiflags)]);
+    let mut is_new = |path: &PathBuf| {
+        let output = Command::new(path).args(["-c", CAN_BUILD]).stderr(Stdio::null()).output();
+        output.is_ok_and(|output| {
+            let answer = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            output.status.success() && seen.insert(answer)
+        })
+    };
+    matrix::found().into_iter().filter(|path| is_new(path)).collect()
 }
 
 fn rust_and_c(site: &Site, report: &mut Report, built: bool, packages: &str) {
@@ -54,7 +85,7 @@ fn loom(site: &Site, report: &mut Report) {
 }
 
 /// The tests in Python, the comparison of the indexer with its reference among them.
-fn pytest(site: &Site, report: &mut Report) -> Result<()> {
+fn pytest(site: &Site, report: &mut Report, others: &[PathBuf]) -> Result<()> {
     let python = with_pytest(site, report)?;
     let mut pytest = with_display(site, &python);
     pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/python"]);
@@ -63,6 +94,8 @@ fn pytest(site: &Site, report: &mut Report) -> Result<()> {
     let folders = [site.meson_dir().join("glue/python"), site.root.join("glue/python")];
     let path = env::join_paths(folders).map_err(|error| error.to_string())?;
     pytest.env("PYTHONPATH", path);
+    let others = env::join_paths(others).map_err(|error| error.to_string())?;
+    pytest.env("RADDLE_PYTHONS", others);
     report.run("Python tests", pytest, Reads::Tests(Counts::of_pytest));
     Ok(())
 }
