@@ -5,6 +5,8 @@
 
 #[cfg(not(raddle_loom))]
 mod door {
+    pub(crate) use crossbeam_queue::ArrayQueue;
+
     pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
     pub use std::sync::{Condvar, Mutex, MutexGuard};
 }
@@ -13,6 +15,29 @@ mod door {
 mod door {
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
+
+    /// What stands in for crossbeam's queue, whose own atomics loom does not see.
+    #[derive(Debug)]
+    pub(crate) struct ArrayQueue<T>(Mutex<std::collections::VecDeque<T>>, usize);
+
+    impl<T> ArrayQueue<T> {
+        pub(crate) fn new(capacity: usize) -> Self {
+            Self(Mutex::default(), capacity)
+        }
+
+        pub(crate) fn push(&self, value: T) -> Result<(), T> {
+            let mut queue = super::lock(&self.0);
+            if queue.len() == self.1 {
+                return Err(value);
+            }
+            queue.push_back(value);
+            Ok(())
+        }
+
+        pub(crate) fn pop(&self) -> Option<T> {
+            super::lock(&self.0).pop_front()
+        }
+    }
 }
 
 pub use door::*;

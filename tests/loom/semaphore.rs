@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, JoinHandle};
 use raddle::relay::{Plain, Semaphore, WaitError};
 
@@ -139,16 +140,16 @@ fn who_polls_leaves_a_waiter_its_wake_up() {
 #[test]
 fn what_was_done_before_a_put_is_seen_by_who_got_the_token() {
     check(|semaphore| {
-        let cell = Arc::new(loom::cell::UnsafeCell::new(0));
+        let done = Arc::new(AtomicBool::new(false));
         let putting = {
-            let (semaphore, cell) = (Arc::clone(&semaphore), Arc::clone(&cell));
+            let (semaphore, done) = (Arc::clone(&semaphore), Arc::clone(&done));
             thread::spawn(move || {
-                cell.with_mut(|_| ());
+                done.store(true, Ordering::Relaxed);
                 semaphore.put(1).unwrap();
             })
         };
         semaphore.get(Plain).unwrap();
-        cell.with(|_| ());
+        assert!(done.load(Ordering::Relaxed));
         putting.join().unwrap();
     });
 }

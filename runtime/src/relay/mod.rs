@@ -19,12 +19,24 @@ pub mod bell;
 #[cfg(raddle_loom)]
 #[path = "bell_model.rs"]
 pub mod bell;
+mod flow;
 #[cfg(not(raddle_loom))]
 mod fork;
+#[cfg(raddle_loom)]
+mod fork {
+    //! No model forks.
+    pub(super) const fn count() -> u64 {
+        0
+    }
+    pub(super) const fn watch() -> u64 {
+        0
+    }
+}
 #[cfg(not(raddle_loom))]
 mod live;
 #[cfg(not(raddle_loom))]
 pub(crate) mod python;
+pub mod ring;
 pub mod semaphore;
 #[cfg(not(raddle_loom))]
 pub mod stopper;
@@ -35,6 +47,7 @@ pub mod wakeup;
 #[cfg(not(raddle_loom))]
 pub use wait::{Interrupted, ReleasePython};
 pub use {
+    ring::{PushError, Ring, RingStats},
     semaphore::Semaphore,
     wait::{Plain, WaitError},
 };

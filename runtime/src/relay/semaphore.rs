@@ -22,7 +22,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::bell::Bell;
-use super::wait::{Tag, WaitError};
+use super::wait::{Tag, Until, WaitError};
 use crate::error::{Error, Status};
 use crate::primitive::{AtomicU64, Ordering};
 
@@ -109,9 +109,15 @@ impl Semaphore {
     /// [`WaitError::TimedOut`] if there is none, [`WaitError::Stopped`] if there will be none.
     #[inline]
     pub fn try_get(&self) -> Result<(), WaitError> {
-        let result = self.take();
+        self.try_take::<true>()
+    }
+
+    /// [`try_get`](Self::try_get), or if `LEFT` is not set, one that the stop refuses at once.
+    #[inline]
+    pub(super) fn try_take<const LEFT: bool>(&self) -> Result<(), WaitError> {
+        let result = self.take::<LEFT>();
         if result == Err(WaitError::TimedOut) && self.is_polled_in_vain() {
-            return self.take_or_quieten(false);
+            return self.take_or_quieten::<LEFT>(false);
         }
         result
     }
@@ -124,7 +130,7 @@ impl Semaphore {
     /// [`WaitError::Interrupted`] as the tag says, and no token is lost by that.
     #[inline]
     pub fn get<W: Tag>(&self, tag: W) -> Result<(), WaitError<W::Interrupted>> {
-        self.get_until(tag, None)
+        self.take_until::<W, true>(tag, Until::Ever)
     }
 
     /// [`get`](Self::get) that waits for so long at most, to the millisecond.
@@ -138,32 +144,29 @@ impl Semaphore {
         tag: W,
         timeout: Duration,
     ) -> Result<(), WaitError<W::Interrupted>> {
-        match self.take() {
-            Err(WaitError::TimedOut) => self.wait(tag, Instant::now().checked_add(timeout)),
-            result => result.map_err(WaitError::widen),
-        }
+        self.take_until::<W, true>(tag, Until::In(timeout))
     }
 
-    /// [`get`](Self::get) with a deadline, or none.
+    /// [`get`](Self::get), or if `LEFT` is not set, one that the stop refuses at once.
     #[inline]
-    pub(super) fn get_until<W: Tag>(
+    pub(super) fn take_until<W: Tag, const LEFT: bool>(
         &self,
         tag: W,
-        deadline: Option<Instant>,
+        until: Until,
     ) -> Result<(), WaitError<W::Interrupted>> {
-        match self.take() {
-            Err(WaitError::TimedOut) => self.wait(tag, deadline),
+        match self.take::<LEFT>() {
+            Err(WaitError::TimedOut) => self.wait::<W, LEFT>(tag, until.deadline()),
             result => result.map_err(WaitError::widen),
         }
     }
 
     /// Takes a token if one is there, and leaves the bell alone.
     #[inline]
-    fn take(&self) -> Result<(), WaitError> {
+    fn take<const LEFT: bool>(&self) -> Result<(), WaitError> {
         // Relaxed: the exchange below reads it anew, and a refusal gives nothing to see.
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word & TOKENS == 0 {
+            if word & TOKENS == 0 || !LEFT && word & STOPPED != 0 {
                 return Err(if word & STOPPED == 0 {
                     WaitError::TimedOut
                 } else {
@@ -193,9 +196,9 @@ impl Semaphore {
     /// Takes a token if one is there; if not, the bell is silent afterwards, until the next put.
     /// `rang` says that the bell was heard, whatever the word says of it.
     #[cold]
-    fn take_or_quieten(&self, mut rang: bool) -> Result<(), WaitError> {
+    fn take_or_quieten<const LEFT: bool>(&self, mut rang: bool) -> Result<(), WaitError> {
         loop {
-            match self.take() {
+            match self.take::<LEFT>() {
                 Err(WaitError::TimedOut) => {}
                 result => return result,
             }
@@ -242,7 +245,7 @@ impl Semaphore {
     }
 
     #[cold]
-    fn wait<W: Tag>(
+    fn wait<W: Tag, const LEFT: bool>(
         &self,
         tag: W,
         deadline: Option<Instant>,
@@ -250,13 +253,13 @@ impl Semaphore {
         let _waiting = Waiting::begin(self);
         let mut rang = false;
         loop {
-            match self.take_or_quieten(rang) {
+            match self.take_or_quieten::<LEFT>(rang) {
                 Err(WaitError::TimedOut) => {}
                 result => return result.map_err(WaitError::widen),
             }
             rang = tag.wait(&self.bell, deadline).map_err(WaitError::Interrupted)?;
             if !rang {
-                return self.take().map_err(WaitError::widen);
+                return self.take::<LEFT>().map_err(WaitError::widen);
             }
         }
     }

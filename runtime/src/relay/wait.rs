@@ -11,7 +11,7 @@
 //! here Python's main thread polls the signal wake-up descriptor as well, beside the bell.
 
 use core::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(not(raddle_loom))]
 pub use with_python::{Interrupted, ReleasePython};
@@ -34,6 +34,29 @@ mod sealed {
     impl Sealed for super::Plain {}
     #[cfg(not(raddle_loom))]
     impl Sealed for super::ReleasePython {}
+}
+
+/// How long a wait may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Until {
+    Ever,
+    In(Duration),
+}
+
+impl Until {
+    /// For as long as it takes, if it is none.
+    #[cfg(not(raddle_loom))]
+    pub(super) fn within(timeout: Option<Duration>) -> Self {
+        timeout.map_or(Self::Ever, Self::In)
+    }
+
+    /// When that is, counted from now; never, if no clock goes so far.
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Ever => None,
+            Self::In(timeout) => Instant::now().checked_add(timeout),
+        }
+    }
 }
 
 /// A wait that is nobody's business but the caller's: for threads that do not hold Python.

@@ -9,11 +9,10 @@ use pyo3_ffi::{self as ffi, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyTy
 use super::raise;
 use crate::arguments;
 use crate::class::{self, Class};
-use crate::gate::control;
 use crate::object::{self, Kind, Object, Pending};
 use crate::relay::live::{self, Stop};
 use crate::relay::semaphore::Semaphore;
-use crate::relay::wait::{ReleasePython, WaitError};
+use crate::relay::wait::{ReleasePython, Until, WaitError};
 use crate::shelf::Key;
 use crate::table::Table;
 
@@ -149,7 +148,7 @@ unsafe extern "C" fn get(
     // SAFETY: lent by the caller, or null.
     let timeout = bound.and_then(|[timeout]| unsafe { arguments::timeout(py, timeout) });
     object::answer(timeout.and_then(|timeout| {
-        let result = semaphore.get_until(ReleasePython, control::deadline(timeout));
+        let result = semaphore.take_until::<_, true>(ReleasePython, Until::within(timeout));
         answer(py, result)
     }))
 }
@@ -193,7 +192,7 @@ unsafe extern "C" fn enter(object: *mut PyObject, _: *mut PyObject) -> *mut PyOb
     // SAFETY: as in `put`.
     let py = unsafe { Python::assume_attached() };
     // SAFETY: as in `put`.
-    let result = unsafe { semaphore(object) }.get_until(ReleasePython, None);
+    let result = unsafe { semaphore(object) }.get(ReleasePython);
     if let Err(error) = result {
         return object::answer(Err(raise(py, error, Pending::is_set)));
     }
