@@ -197,6 +197,23 @@ impl<'py> Object<'py> {
         unsafe { Self::owned(py, raw) }
     }
 
+    /// An `int` that may be negative.
+    pub(crate) fn signed(py: Python<'py>, value: i64) -> Result<Self> {
+        // SAFETY: Python is held.
+        let raw = unsafe { ffi::PyLong_FromLongLong(value) };
+        // SAFETY: as that function returns.
+        unsafe { Self::owned(py, raw) }
+    }
+
+    /// `bytes`.
+    pub(crate) fn bytes(py: Python<'py>, value: &[u8]) -> Result<Self> {
+        // SAFETY: as many bytes as are said.
+        let raw =
+            unsafe { ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), size(value.len())) };
+        // SAFETY: as that function returns.
+        unsafe { Self::owned(py, raw) }
+    }
+
     /// A `float`.
     pub fn float(py: Python<'py>, value: f64) -> Result<Self> {
         // SAFETY: Python is held.
@@ -234,12 +251,20 @@ impl<'py> Object<'py> {
         py: Python<'py>,
         items: impl IntoIterator<Item = (&'static str, Result<Self>)>,
     ) -> Result<Self> {
+        Self::mapping(py, items.into_iter().map(|(name, value)| (Self::text(py, name), value)))
+    }
+
+    /// A `dict` with keys of any kind.
+    pub(crate) fn mapping(
+        py: Python<'py>,
+        items: impl IntoIterator<Item = (Result<Self>, Result<Self>)>,
+    ) -> Result<Self> {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyDict_New() };
         // SAFETY: as that function returns.
         let dict = unsafe { Self::owned(py, raw) }?;
         for (name, value) in items {
-            let (name, value) = (Self::text(py, name)?, value?);
+            let (name, value) = (name?, value?);
             // SAFETY: a dict, and two objects that are alive.
             let status =
                 unsafe { ffi::PyDict_SetItem(dict.as_ptr(), name.as_ptr(), value.as_ptr()) };

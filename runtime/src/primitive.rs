@@ -7,13 +7,45 @@
 mod door {
     pub(crate) use crossbeam_queue::ArrayQueue;
 
-    pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub use core::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering,
+    };
     pub use std::sync::{Condvar, Mutex, MutexGuard};
+
+    /// A cell with loom's face: what it has in it is touched in a closure only.
+    #[derive(Debug, Default)]
+    #[repr(transparent)]
+    pub struct UnsafeCell<T: ?Sized>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        /// A cell.
+        #[must_use]
+        pub const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Calls `body` with where the value is, to read it.
+        #[inline(always)]
+        pub fn with<R>(&self, body: impl FnOnce(*const T) -> R) -> R {
+            body(self.0.get())
+        }
+
+        /// Calls `body` with where the value is, to write it.
+        #[inline(always)]
+        pub fn with_mut<R>(&self, body: impl FnOnce(*mut T) -> R) -> R {
+            body(self.0.get())
+        }
+    }
 }
 
 #[cfg(raddle_loom)]
 mod door {
-    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+    pub use loom::cell::UnsafeCell;
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering,
+    };
     pub use loom::sync::{Condvar, Mutex, MutexGuard};
 
     /// What stands in for crossbeam's queue, whose own atomics loom does not see.

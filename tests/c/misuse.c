@@ -309,6 +309,37 @@ references_of_null (void)
 }
 
 static RaddleStatus
+log_anything (void)
+{
+  raddle_log (RADDLE_LOG_TRACE, NULL, NULL, -1, NULL, NULL);
+  raddle_log (RADDLE_LOG_TRACE, "misuse\xff", "\xff", G_MININT, "\xff", "%s", "\xff");
+  raddle_log_message (G_MAXINT, NULL, NULL, 0, NULL, NULL, NULL, 7);
+  raddle_log_message (G_MININT, NULL, NULL, 0, NULL, "", NULL, 7);
+  (void) raddle_log_enabled (0, NULL);
+  (void) raddle_log_target (NULL);
+  return RADDLE_STATUS_OK;
+}
+
+static RaddleStatus
+log_stats (void)
+{
+  RaddleLogStats out;
+  return raddle_log_get_stats (&out);
+}
+
+static RaddleStatus
+log_stats_null (void)
+{
+  return raddle_log_get_stats (NULL);
+}
+
+static RaddleStatus
+log_stop (void)
+{
+  return raddle_log_stop (20 * 1000);
+}
+
+static RaddleStatus
 constants (void)
 {
   g_assert_cmpstr (raddle_status_name (RADDLE_STATUS_OK), ==, "RADDLE_STATUS_OK");
@@ -405,6 +436,11 @@ static const struct {
   { ROW (latency_of_nothing),       { NUL,       INVALID, INVALID, INVALID, INVALID, INVALID, INVALID } },
   { ROW (latency_negative),         { NUL,       INVALID, INVALID, INVALID, INVALID, INVALID, INVALID } },
   { ROW (latency_of_an_age),        { NUL,       INVALID, INVALID, INVALID, INVALID, INVALID, INVALID } },
+  { ROW (raddle_log_start),         { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (log_anything),             ALWAYS (OK) },
+  { ROW (log_stats),                ALWAYS (OK) },
+  { ROW (log_stats_null),           ALWAYS (NUL) },
+  { ROW (log_stop),                 { BUSY,      OK,      OK,      OK,      OK,      OK,     OK } },
   { ROW (references_of_null),       ALWAYS (OK) },
   { ROW (constants),                ALWAYS (OK) },
   { ROW (option_program_name_of_null),    ALWAYS (NUL) },

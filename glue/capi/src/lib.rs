@@ -8,6 +8,7 @@
 mod boundary;
 pub mod gate;
 pub mod glib;
+pub mod log;
 mod pointer;
 pub mod pygtk_threads;
 pub mod reference;

@@ -114,6 +114,29 @@ pub(crate) unsafe fn text<'a>(pointer: *const c_char) -> Result<Option<&'a str>,
     })
 }
 
+/// The bytes of a text, whatever they are; `None` for NULL.
+///
+/// # Safety
+///
+/// As [`text`].
+pub(crate) unsafe fn bytes<'a>(pointer: *const c_char) -> Option<&'a [u8]> {
+    // SAFETY: by the caller's promise.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_bytes())
+}
+
+/// The elements of an array; none for NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL points to `length` of them, which live and are not written during `'a`.
+pub(crate) unsafe fn slice<'a, T>(pointer: *const T, length: usize) -> &'a [T] {
+    if pointer.is_null() {
+        return &[];
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { core::slice::from_raw_parts(pointer, length) }
+}
+
 /// What must not have been NULL.
 ///
 /// # Errors

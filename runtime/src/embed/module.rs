@@ -11,6 +11,7 @@ use super::{boot, copies, stop, version};
 use crate::error::Error;
 use crate::gate::{fork, stats};
 use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::relay::log::python as log;
 use crate::relay::{self, stopper};
 use crate::shelf;
 use crate::table::{Definition, ModuleSlots, Table, module_slots};
@@ -19,7 +20,7 @@ use crate::{class, weave};
 pub(super) const NAME: &CStr = c"_raddle";
 
 /// The functions of the module, by the part of raddle that they belong to.
-const PARTS: [&[PyMethodDef]; 3] = [&OWN, &weave::METHODS, &stopper::METHODS];
+const PARTS: [&[PyMethodDef]; 4] = [&OWN, &log::METHODS, &stopper::METHODS, &weave::METHODS];
 
 /// The types of the module, each of which adds itself.
 const CLASSES: [class::Add; 2] = relay::python::CLASSES;

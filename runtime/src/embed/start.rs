@@ -20,6 +20,7 @@ use crate::error::{Closed, Error, Status};
 use crate::gate::Entry;
 use crate::gate::control::{self, Manner};
 use crate::object::{self, Object, Raised};
+use crate::relay::log;
 
 /// Starts Python. Returns the generation.
 pub(super) fn start(options: &Options) -> Result<u64, Error> {
@@ -31,7 +32,10 @@ pub(super) fn start(options: &Options) -> Result<u64, Error> {
         Err(Failure::Inside(line)) => Life::Broken(line.clone()),
     };
     match started {
-        Ok(running) => Ok(running.generation),
+        Ok(running) => {
+            log::python_started();
+            Ok(running.generation)
+        }
         Err(Failure::Before(error)) => Err(error),
         Err(Failure::Inside(line)) => Err(Error::new(Status::Start, line)),
     }
@@ -182,6 +186,9 @@ pub(super) fn adopt(importer: Importer) -> Result<u64, Error> {
     }
     let adopted = adopt_idle(importer);
     *life() = adopted.as_ref().map_or(Life::Idle, |running| Life::Running(*running));
+    if adopted.is_ok() {
+        log::python_started();
+    }
     adopted.map(|running| running.generation)
 }
 

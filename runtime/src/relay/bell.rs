@@ -10,6 +10,7 @@
 use core::fmt;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
 
 use super::fork;
 use crate::primitive::{AtomicU64, Mutex, Ordering, lock};
@@ -52,6 +53,19 @@ impl Bell {
             // SAFETY: open as long as `self`, and as many bytes as are said.
             unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) }
         });
+    }
+
+    /// Waits until it is readable, at most `timeout` long or until a signal interrupts. Says whether
+    /// it is.
+    pub fn wait(&self, timeout: Option<Duration>) -> bool {
+        let mut poll = libc::pollfd { fd: self.fd(), events: libc::POLLIN, revents: 0 };
+        // Rounded up, so that a wait is never a busy one.
+        let timeout = timeout.map_or(-1, |timeout| {
+            libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000))
+                .unwrap_or(libc::c_int::MAX)
+        });
+        // SAFETY: one record.
+        unsafe { libc::poll(&raw mut poll, 1, timeout) == 1 }
     }
 
     /// Makes it unreadable, until it rings again. Never waits.

@@ -34,6 +34,7 @@ mod fork {
 }
 #[cfg(not(raddle_loom))]
 mod live;
+pub mod log;
 #[cfg(not(raddle_loom))]
 pub(crate) mod python;
 pub mod ring;

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Raised, control};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
-use crate::relay::live;
+use crate::relay::{live, log};
 
 pub(crate) use python::METHODS;
 
@@ -161,12 +161,20 @@ struct BuiltIn {
 }
 
 /// Raddle's own, in the order in which they run: sorted by stage.
-static BUILT_IN: [BuiltIn; 1] = [BuiltIn {
-    stage: Stage::Refuse,
-    name: "raddle's semaphores and rings",
-    is_needed: live::is_any,
-    stop: live::stop_all,
-}];
+static BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        stage: Stage::Refuse,
+        name: "raddle's semaphores and rings",
+        is_needed: live::is_any,
+        stop: live::stop_all,
+    },
+    BuiltIn {
+        stage: Stage::Log,
+        name: "raddle's log",
+        is_needed: log::is_needed,
+        stop: log::stop_at_exit,
+    },
+];
 
 /// The stoppers of one generation.
 #[derive(Debug)]

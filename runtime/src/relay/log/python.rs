@@ -1,0 +1,323 @@
+//! The log's functions in the extension module `_raddle`, which `raddle/log.py` and `_log.py` call.
+
+use core::ptr;
+use std::time::{Duration, Instant};
+
+use pyo3::Python;
+use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
+
+use super::level::{BANDS, Level};
+use super::outward::{self, Outward};
+use super::{Fields, Record, Target, Value, desk, worker};
+use crate::arguments::{Bound, bind, timeout};
+use crate::class::{method, method_alone};
+use crate::gate::control;
+use crate::object::{self, Kind, Object, Pending, Raised};
+
+/// The rows for the method table of `_raddle`.
+pub(crate) const METHODS: [PyMethodDef; 8] = [
+    method_alone(c"log_start", log_start, c"Start the log's worker."),
+    method(c"log_stop", log_stop, c"Stop the log's worker; say whether all was handed over."),
+    method(c"log_flush", log_flush, c"Wait until all is handed over; say whether it is."),
+    method_alone(c"log_stats", log_stats, c"What became of the records, as a dict."),
+    method(c"log_write", log_write, c"Push a record."),
+    method(c"log_refresh", log_refresh, c"Ask threshold(name) for each target that there is."),
+    method(c"log_has_sink", log_has_sink, c"Whether the host offers a log of this name."),
+    method(c"log_send", log_send, c"Send a record to a log of the host's."),
+];
+
+type Answer<'py> = Result<Object<'py>, Pending>;
+
+/// Runs the body of a function that Python calls.
+fn run(body: impl FnOnce(Python<'_>) -> Answer<'_>) -> *mut PyObject {
+    // SAFETY: CPython calls the functions of a module with Python held.
+    object::answer(body(unsafe { Python::assume_attached() }))
+}
+
+fn made<'py>(py: Python<'py>, result: object::Result<Object<'py>>) -> Answer<'py> {
+    result.map_err(|Raised(line)| Pending::new(py, Kind::Runtime, &line))
+}
+
+unsafe extern "C" fn log_start(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    run(|py| match worker::start() {
+        Ok(()) => Ok(Object::none(py)),
+        Err(error) => Err(Pending::new(py, Kind::Runtime, error.message())),
+    })
+}
+
+/// How long a wait of Python's main thread leaves signals alone.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// Waits in slices, between which Python's signal handlers run.
+fn wait<'py>(
+    py: Python<'py>,
+    timeout: Option<Duration>,
+    mut wait: impl FnMut(Duration) -> bool,
+) -> Answer<'py> {
+    let deadline = control::deadline(timeout);
+    loop {
+        let left = deadline.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()));
+        if wait(left.min(SLICE)) {
+            return made(py, Object::truth(py, true));
+        }
+        // SAFETY: Python is held.
+        if unsafe { ffi::PyErr_CheckSignals() } != 0 {
+            return Err(Pending::is_set());
+        }
+        if control::is_past(deadline) || worker::is_handing() {
+            return made(py, Object::truth(py, false));
+        }
+    }
+}
+
+unsafe extern "C" fn log_stop(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let [limit] = unsafe { bind(py, "stop", [c"timeout"], 0, arguments, count, keywords) }?;
+        // SAFETY: null or alive.
+        let limit = unsafe { timeout(py, limit) }?;
+        made(py, Object::truth(py, worker::stop(limit)))
+    })
+}
+
+unsafe extern "C" fn log_flush(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let [limit] = unsafe { bind(py, "flush", [c"timeout"], 0, arguments, count, keywords) }?;
+        // SAFETY: null or alive.
+        let limit = unsafe { timeout(py, limit) }?;
+        let goal = worker::goal();
+        wait(py, limit, |slice| worker::flush_to(goal, slice))
+    })
+}
+
+unsafe extern "C" fn log_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    run(|py| {
+        let stats = worker::stats();
+        let dropped = BANDS.iter().zip(stats.dropped);
+        let dropped = dropped.map(|(name, count)| (*name, Object::integer(py, count)));
+        let figures = [
+            ("handed", Object::integer(py, stats.handed)),
+            ("errors", Object::integer(py, stats.errors)),
+            ("waiting", Object::integer(py, stats.waiting)),
+            ("looped", Object::integer(py, stats.looped)),
+            ("elsewhere", Object::integer(py, stats.elsewhere)),
+            ("lost", Object::integer(py, stats.lost)),
+            ("dropped", Object::dict(py, dropped)),
+        ];
+        made(py, Object::dict(py, figures))
+    })
+}
+
+/// The UTF-8 of a `str`; what has none is escaped.
+fn text(py: Python<'_>, argument: *mut PyObject) -> Result<String, Pending> {
+    let errors = c"backslashreplace".as_ptr();
+    // SAFETY: alive; anything but a str is refused with an exception.
+    let bytes = unsafe { ffi::PyUnicode_AsEncodedString(argument, c"utf-8".as_ptr(), errors) };
+    // SAFETY: as that function returns.
+    let bytes = unsafe { Object::answered(py, bytes) }?;
+    // SAFETY: bytes.
+    let start = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) };
+    // SAFETY: bytes.
+    let length = unsafe { ffi::PyBytes_Size(bytes.as_ptr()) };
+    // SAFETY: as many bytes as are said, alive as long as the object.
+    let slice = unsafe { core::slice::from_raw_parts(start.cast::<u8>(), length.unsigned_abs()) };
+    Ok(String::from_utf8_lossy(slice).into_owned())
+}
+
+/// A number that need not be exact beyond 32 bits: the nearest that there is.
+fn number(argument: *mut PyObject) -> Result<i32, Pending> {
+    let mut overflow = 0;
+    // SAFETY: alive; anything but an int is refused with an exception.
+    let value = unsafe { ffi::PyLong_AsLongLongAndOverflow(argument, &raw mut overflow) };
+    // SAFETY: Python is held.
+    if value == -1 && overflow == 0 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return Err(Pending::is_set());
+    }
+    let nearest = value.clamp(i32::MIN.into(), i32::MAX.into());
+    Ok(match overflow {
+        0 => i32::try_from(nearest).unwrap_or(i32::MAX),
+        1.. => i32::MAX,
+        _ => i32::MIN,
+    })
+}
+
+/// The fields of a dict, typed where native fields have the type, else by `str()`.
+fn fields(py: Python<'_>, dict: *mut PyObject) -> Result<Fields, Pending> {
+    let mut fields = Fields::new();
+    each(py, dict, |name, value| {
+        let name = text(py, name)?;
+        let pointer = value.as_ptr();
+        // SAFETY: alive, as below.
+        if unsafe { ffi::Py_IsNone(pointer) } != 0 {
+            fields.add(name, Value::None);
+        // SAFETY: as above.
+        } else if unsafe { ffi::PyBool_Check(pointer) } != 0 {
+            // SAFETY: as above.
+            fields.add(name, unsafe { ffi::Py_IsTrue(pointer) } != 0);
+        // SAFETY: as above.
+        } else if unsafe { ffi::PyFloat_Check(pointer) } != 0 {
+            // SAFETY: a float.
+            fields.add(name, unsafe { ffi::PyFloat_AsDouble(pointer) });
+        // SAFETY: as above.
+        } else if unsafe { ffi::PyLong_Check(pointer) } != 0 {
+            let mut overflow = 0;
+            // SAFETY: an int.
+            let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(pointer, &raw mut overflow) };
+            if overflow == 0 {
+                fields.add(name, number);
+            } else {
+                fields.add(name, value.to_text().as_str());
+            }
+        } else {
+            fields.add(name, value.to_text().as_str());
+        }
+        Ok(())
+    })?;
+    Ok(fields)
+}
+
+/// Calls `body` with each name and value of a dict. A copy of it, as the values' `str` runs Python.
+fn each(
+    py: Python<'_>,
+    dict: *mut PyObject,
+    mut body: impl FnMut(*mut PyObject, Object<'_>) -> Result<(), Pending>,
+) -> Result<(), Pending> {
+    // SAFETY: alive; anything but a dict is refused with an exception.
+    let copy = unsafe { ffi::PyDict_Copy(dict) };
+    // SAFETY: as that function returns.
+    let copy = unsafe { Object::answered(py, copy) }?;
+    let (mut at, mut name, mut value) = (0, ptr::null_mut(), ptr::null_mut());
+    // SAFETY: a dict that nobody else knows; lends both.
+    while unsafe { ffi::PyDict_Next(copy.as_ptr(), &raw mut at, &raw mut name, &raw mut value) }
+        != 0
+    {
+        // SAFETY: lent, alive.
+        let Some(value) = (unsafe { Object::borrowed(py, value) }) else { continue };
+        body(name, value)?;
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn log_write(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    const NAMES: [&core::ffi::CStr; 7] =
+        [c"level", c"target", c"message", c"file", c"line", c"function", c"fields"];
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let bound: Bound<7> =
+            unsafe { bind(py, "log_write", NAMES, 7, arguments, count, keywords) }?;
+        let [level, target, message, file, line, function, dict] = bound;
+        let target = Target::named(&text(py, target)?);
+        let level = Level(number(level)?);
+        if target.is_enabled(level) {
+            let (message, file) = (text(py, message)?, text(py, file)?);
+            let (function, fields) = (text(py, function)?, fields(py, dict)?);
+            super::push(&Record {
+                target,
+                level,
+                message: message.as_bytes(),
+                file: file.as_bytes(),
+                line: u32::try_from(number(line)?).unwrap_or(0),
+                function: function.as_bytes(),
+                fields: fields.as_bytes(),
+            });
+        }
+        Ok(Object::none(py))
+    })
+}
+
+unsafe extern "C" fn log_refresh(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let [threshold] =
+            unsafe { bind(py, "log_refresh", [c"threshold"], 1, arguments, count, keywords) }?;
+        // SAFETY: alive, lent for the call.
+        if let Some(threshold) = unsafe { Object::borrowed(py, threshold) } {
+            made(py, desk::refresh(py, &threshold).map(|()| Object::none(py)))
+        } else {
+            Ok(Object::none(py))
+        }
+    })
+}
+
+unsafe extern "C" fn log_has_sink(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let [name] = unsafe { bind(py, "log_has_sink", [c"name"], 1, arguments, count, keywords) }?;
+        let there = outward::sink(&text(py, name)?).is_some();
+        made(py, Object::truth(py, there))
+    })
+}
+
+unsafe extern "C" fn log_send(
+    _: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    const NAMES: [&core::ffi::CStr; 9] = [
+        c"sink",
+        c"level",
+        c"logger",
+        c"message",
+        c"file",
+        c"line",
+        c"function",
+        c"thread",
+        c"fields",
+    ];
+    run(|py| {
+        // SAFETY: what CPython called with.
+        let bound: Bound<9> =
+            unsafe { bind(py, "log_send", NAMES, 9, arguments, count, keywords) }?;
+        let [name, level, logger, message, file, line, function, thread, dict] = bound;
+        let name = text(py, name)?;
+        let Some(sink) = outward::sink(&name) else {
+            let line = format!("this host offers no log of the name {name}");
+            return Err(Pending::new(py, Kind::Runtime, &line));
+        };
+        let [logger, message, file, function, thread] =
+            [logger, message, file, function, thread].map(|argument| text(py, argument));
+        let mut fields = Vec::new();
+        each(py, dict, |name, value| {
+            fields.push((text(py, name)?, value.to_text()));
+            Ok(())
+        })?;
+        sink(&Outward {
+            logger: &logger?,
+            level: Level(number(level)?),
+            message: &message?,
+            file: &file?,
+            line: u32::try_from(number(line)?).unwrap_or(0),
+            function: &function?,
+            thread: &thread?,
+            fields: &fields,
+        });
+        Ok(Object::none(py))
+    })
+}
