@@ -29,6 +29,8 @@ pub enum Key {
     Stopped,
     /// The type of semaphores.
     Semaphore,
+    /// The type of queues of completions.
+    Completions,
     Last,
 }
 

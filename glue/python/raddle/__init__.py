@@ -5,13 +5,14 @@ In a host that started Python with raddle this package is carried by the library
 
 from __future__ import annotations
 
-from _raddle import Stopped, __version__, gate_stats, python_abi
+from _raddle import Completions, Stopped, __version__, gate_stats, python_abi
 from _raddle import _C_API as _C_API
 from raddle._semaphore import Semaphore
 from raddle._stopper import exit_stopper
 
 __all__ = [
     "ENABLE_EXPERIMENTAL",
+    "Completions",
     "Semaphore",
     "Stopped",
     "__version__",

@@ -19,6 +19,7 @@ pub mod bell;
 #[cfg(raddle_loom)]
 #[path = "bell_model.rs"]
 pub mod bell;
+pub mod completion;
 mod flow;
 #[cfg(not(raddle_loom))]
 mod fork;

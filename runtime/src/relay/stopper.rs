@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Raised, control};
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
-use crate::relay::{live, log};
+use crate::relay::{completion, live, log};
 
 pub(crate) use python::METHODS;
 
@@ -161,12 +161,24 @@ struct BuiltIn {
 }
 
 /// Raddle's own, in the order in which they run: sorted by stage.
-static BUILT_IN: [BuiltIn; 2] = [
+static BUILT_IN: [BuiltIn; 4] = [
     BuiltIn {
         stage: Stage::Refuse,
         name: "raddle's semaphores and rings",
         is_needed: live::is_any,
         stop: live::stop_all,
+    },
+    BuiltIn {
+        stage: Stage::Refuse,
+        name: "waits for a place in a queue of completions",
+        is_needed: completion::has_waits,
+        stop: completion::end_waits,
+    },
+    BuiltIn {
+        stage: Stage::Completions,
+        name: "queues of completions",
+        is_needed: completion::is_any,
+        stop: completion::close_all,
     },
     BuiltIn {
         stage: Stage::Log,

@@ -5,12 +5,14 @@ mod stopped;
 
 use pyo3::Python;
 
+use super::completion;
 use super::wait::{Interrupted, WaitError};
 use crate::class;
 use crate::object::Pending;
 
 /// What adds each of them to the module.
-pub(crate) const CLASSES: [class::Add; 2] = [stopped::add, class::add::<semaphore::Face>];
+pub(crate) const CLASSES: [class::Add; 3] =
+    [stopped::add, class::add::<semaphore::Face>, completion::ADD];
 
 /// Raises why a wait ended; `too_late` raises that the time has passed.
 fn raise(
