@@ -215,6 +215,20 @@ pub const fn method_alone(
     }
 }
 
+/// A row of a method table: `method(argument)`.
+pub const fn method_of_one(
+    name: &'static CStr,
+    function: ffi::PyCFunction,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: ffi::METH_O,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
 /// A row of an attribute table: a property that is only read.
 pub const fn property(
     name: &'static CStr,

@@ -4,7 +4,7 @@
 //! Filled when the module is executed in the main interpreter, and emptied while its exit handlers
 //! run: what is on the shelf belongs to the Python that is held, in every generation.
 
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyObject};
@@ -31,6 +31,12 @@ pub enum Key {
     Semaphore,
     /// The type of queues of completions.
     Completions,
+    /// The type of rings.
+    Ring,
+    /// `queue.Empty`.
+    QueueEmpty,
+    /// `queue.Full`.
+    QueueFull,
     Last,
 }
 
@@ -52,6 +58,12 @@ pub fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
         return Err(Pending::new(py, Kind::Runtime, line));
     }
     Ok(object)
+}
+
+/// The object, if it is there: lent as by [`get`].
+pub fn find(key: Key) -> Option<NonNull<PyObject>> {
+    // Acquire: see `put`.
+    NonNull::new(SHELF[key as usize].load(Ordering::Acquire))
 }
 
 /// Python's exit handlers run: gives all objects back.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from _raddle import Completions, Stopped, __version__, gate_stats, python_abi
 from _raddle import _C_API as _C_API
+from raddle._ring import Ring
 from raddle._semaphore import Semaphore
 from raddle._stopper import exit_stopper
 
 __all__ = [
     "ENABLE_EXPERIMENTAL",
     "Completions",
+    "Ring",
     "Semaphore",
     "Stopped",
     "__version__",

@@ -23,7 +23,7 @@ pub(super) const NAME: &CStr = c"_raddle";
 const PARTS: [&[PyMethodDef]; 4] = [&OWN, &log::METHODS, &stopper::METHODS, &weave::METHODS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 3] = relay::python::CLASSES;
+const CLASSES: [class::Add; 4] = relay::python::CLASSES;
 
 const METHODS: usize = {
     let (mut part, mut count) = (0, 1);

@@ -11,11 +11,12 @@ pub(super) const BOOT: Carried =
     ("raddle._boot", false, include_str!("../../../glue/python/raddle/_boot.py"));
 
 /// Everything that `import raddle` may ask for.
-pub(super) const CARRIED: [Carried; 8] = [
+pub(super) const CARRIED: [Carried; 9] = [
     ("raddle", true, include_str!("../../../glue/python/raddle/__init__.py")),
     ("raddle._ft_utils", false, include_str!("../../../glue/python/raddle/_ft_utils.py")),
     ("raddle._log", false, include_str!("../../../glue/python/raddle/_log.py")),
     ("raddle._readable", false, include_str!("../../../glue/python/raddle/_readable.py")),
+    ("raddle._ring", false, include_str!("../../../glue/python/raddle/_ring.py")),
     ("raddle._semaphore", false, include_str!("../../../glue/python/raddle/_semaphore.py")),
     ("raddle._stopper", false, include_str!("../../../glue/python/raddle/_stopper.py")),
     ("raddle.log", false, include_str!("../../../glue/python/raddle/log.py")),

@@ -22,6 +22,9 @@ use super::wait::{Tag, Until, WaitError};
 use crate::error::{Error, Status};
 use crate::primitive::{AtomicU64, Ordering};
 
+/// The largest ring: its slots are allocated when it is made, and a mistake should not be all memory.
+const MOST: u32 = 1 << 24;
+
 /// The counts of a ring, without its slots.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -56,8 +59,9 @@ pub struct RingStats {
 
 impl Flow {
     pub(super) fn new(capacity: u32) -> io::Result<Self> {
-        if capacity == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a ring has room for one"));
+        if !(1..=MOST).contains(&capacity) {
+            let line = "a ring has room for 1 to 16777216 items";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, line));
         }
         Ok(Self {
             places: Semaphore::new(capacity)?,

@@ -75,11 +75,11 @@ impl<T, I: fmt::Display> fmt::Display for PushError<T, I> {
 impl<T, I: fmt::Debug + fmt::Display> core::error::Error for PushError<T, I> {}
 
 impl<T> Ring<T> {
-    /// A ring with room for so many.
+    /// A ring with room for so many, from 1 to 2^24, which is allocated at once.
     ///
     /// # Errors
     ///
-    /// If the process may open no more descriptors, or `capacity` is 0.
+    /// If the process may open no more descriptors, or `capacity` is out of range.
     pub fn new(capacity: u32) -> io::Result<Self> {
         let flow = Flow::new(capacity)?;
         let slots = ManuallyDrop::new(ArrayQueue::new(flow.capacity()));

@@ -31,7 +31,7 @@ pub(super) fn add(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
 
 /// Raises it.
 pub(super) fn raise(py: Python<'_>) -> Pending {
-    match shelf::get(py, Key::Stopped) {
+    match super::exception(py, Key::Stopped, c"_raddle", c"Stopped") {
         Ok(class) => {
             let line = c"it was stopped, and there is nothing left in it";
             // SAFETY: Python is held; an exception's type, and a text that ends with a NUL.
