@@ -1,9 +1,12 @@
 //! Helpers that the Rust tests share.
-#![forbid(unsafe_code)]
 
 pub mod child;
 #[cfg(not(raddle_loom))]
 pub mod python;
+#[cfg(not(raddle_loom))]
+pub mod shutdown;
+#[cfg(not(raddle_loom))]
+pub mod situations;
 #[cfg(not(raddle_loom))]
 pub mod storm;
 

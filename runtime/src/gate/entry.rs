@@ -12,7 +12,7 @@ use std::time::Instant;
 use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 use super::admission::Word;
-use super::release::{close_admission, forget_if_unknown};
+use super::release::close_admission;
 use super::slot::{Frame, Kind, Slot, count};
 use super::{GATE, python, reaper, reference, registry};
 use crate::cpython;
@@ -30,6 +30,8 @@ pub(super) struct How {
     pub(super) fresh: bool,
     /// By PyGTK's BLOCK.
     pub(super) by_block: bool,
+    /// Counted as inside also where Python is held by other means: a stop waits for it.
+    pub(super) stays: bool,
     /// From where, if known.
     pub(super) place: Option<&'static Location<'static>>,
 }
@@ -255,6 +257,10 @@ pub(super) fn enter(
     frame.by_block = how.by_block;
     frame.context = context;
     frame.place = how.place;
+    if how.stays && !slot.inside.is_set() {
+        // Where the gate is closing already it is only an entry.
+        frame.admitted = come_in(slot).is_ok();
+    }
     slot.push(frame);
     Ok(())
 }
@@ -489,9 +495,8 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
     }
     if kind == Kind::Attach {
         detach(slot);
-    } else {
-        slot.pop();
-        forget_if_unknown(slot);
+    } else if let Some(frame) = slot.pop() {
+        close_admission(slot, &frame);
     }
     Ok(())
 }

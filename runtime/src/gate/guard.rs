@@ -136,6 +136,20 @@ impl Entry {
         Ok(Self::opened())
     }
 
+    /// [`new`](Self::new), for a thread that may hold Python by other means: while the guard is there,
+    /// a stop and an end wait for it as for anybody inside. Otherwise a daemon thread of Python's is
+    /// ended where it next takes Python (to 3.13, by an unwinding that Rust's frames do not bear).
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    #[track_caller]
+    pub(crate) fn staying() -> Result<Self, Closed> {
+        let how = How { stays: true, place: Some(Location::caller()), ..How::default() };
+        entry::enter(Slot::here(), cpython::current(), how)?;
+        Ok(Self::opened())
+    }
+
     #[inline]
     #[track_caller]
     fn opened() -> Self {

@@ -11,7 +11,7 @@ use super::list::Claim;
 use super::python;
 use super::queue::{Completions, State, count, discard, here};
 use crate::error::{Error, Status};
-use crate::gate::{Raised, Ref};
+use crate::gate::{Entry, Raised, Ref};
 use crate::relay::fork;
 
 /// How often the clock is looked at: it costs as much as a short completion does.
@@ -106,6 +106,9 @@ impl Completions {
         };
         let forks = fork::count();
         let pending = Raised::take(py);
+        // The loop's thread may be a daemon of Python's, which to 3.13 is ended where it takes Python
+        // when that is ending, and here that would be in the middle of Rust. Inside it is waited for.
+        let inside = Entry::staying();
         let mut batch = Batch { queue: self, state, raised: 0, ran: 0, asyncio };
         let ended = batch.run(py, &claim, budget);
         let (ran, raised) = (u64::from(batch.ran), batch.raised);
@@ -120,6 +123,7 @@ impl Completions {
             // A child, and all of it its parent's.
             let _left = core::mem::ManuallyDrop::new(claim);
         }
+        drop(inside);
         if let Some(pending) = pending {
             pending.put_back(py);
         }

@@ -1,0 +1,45 @@
+//! Processes that end while the relay is at work, by a host's stop and as `python3` does: a few of each
+//! here, two hundred in tests/stress.
+#![forbid(unsafe_code)]
+
+use raddle_tests::shutdown::{End, live};
+use raddle_tests::situations::ALL;
+
+/// How often each situation ends each way: in a child once.
+fn times() -> usize {
+    if std::env::var_os("RADDLE_TEST_SITUATION").is_some() { 1 } else { 2 }
+}
+
+fn each(name: &str, which: &str) {
+    let situation = ALL.iter().find(|(name, _)| *name == which).expect("a situation");
+    for end in [End::Host, End::Python] {
+        for _ in 0..times() {
+            live(name, end, situation);
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_is_stopped_is_joined_before_python_ends() {
+    each("a_pool_that_is_stopped_is_joined_before_python_ends", "pool");
+}
+
+#[test]
+fn a_pool_that_nobody_stops_is_refused() {
+    each("a_pool_that_nobody_stops_is_refused", "careless_pool");
+}
+
+#[test]
+fn threads_that_wait_are_woken_before_they_are_joined() {
+    each("threads_that_wait_are_woken_before_they_are_joined", "waiters");
+}
+
+#[test]
+fn daemon_threads_that_wait_do_not_crash_the_end() {
+    each("daemon_threads_that_wait_do_not_crash_the_end", "daemon_waits");
+}
+
+#[test]
+fn a_main_thread_that_waits_is_interrupted_and_ends() {
+    each("a_main_thread_that_waits_is_interrupted_and_ends", "main_waits");
+}
