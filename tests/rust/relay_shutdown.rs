@@ -43,3 +43,23 @@ fn daemon_threads_that_wait_do_not_crash_the_end() {
 fn a_main_thread_that_waits_is_interrupted_and_ends() {
     each("a_main_thread_that_waits_is_interrupted_and_ends", "main_waits");
 }
+
+#[test]
+fn twenty_thousand_log_records_are_written_or_counted_before_the_end() {
+    each("twenty_thousand_log_records_are_written_or_counted_before_the_end", "log_flood");
+}
+
+#[test]
+fn a_flood_that_goes_on_is_written_counted_or_told_on_stderr() {
+    each("a_flood_that_goes_on_is_written_counted_or_told_on_stderr", "log_flood_goes_on");
+}
+
+#[test]
+fn a_live_stream_is_cut_off_with_every_completion_gone_once() {
+    each("a_live_stream_is_cut_off_with_every_completion_gone_once", "stream");
+}
+
+#[test]
+fn a_live_stream_to_a_daemon_s_loop_is_cut_off_too() {
+    each("a_live_stream_to_a_daemon_s_loop_is_cut_off_too", "stream_in_a_daemon");
+}
