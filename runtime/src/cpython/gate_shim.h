@@ -6,7 +6,7 @@
 
 /* slot.rs asserts that its Slot fits. Initial-exec memory is scarce in dlopen'ed libraries
  * (glibc keeps 1.6 KiB for all of them), so this stays small. */
-#define RADDLE_GATE_SLOT_SIZE 192
+#define RADDLE_GATE_SLOT_SIZE 256
 
 void *raddle_gate_slot_here (void);
 int raddle_py_attach (PyThreadState *state);

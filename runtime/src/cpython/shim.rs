@@ -30,7 +30,7 @@ unsafe extern "C" {
 }
 
 /// The size that the shim reserves for a thread's slot; gate_shim.h says the same.
-pub(crate) const SLOT_SIZE: usize = 192;
+pub(crate) const SLOT_SIZE: usize = 256;
 
 /// The address of this thread's slot: zeroed memory that is there from the thread's first
 /// instruction to its last, thread-exit destructors included.

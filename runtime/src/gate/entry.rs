@@ -479,6 +479,12 @@ pub(super) fn leave(slot: &'static Slot, by_block: bool) -> Result<(), Error> {
         close_untouched(slot);
         return Ok(());
     }
+    if top.admitted && slot.depth.get() == 1 && slot.elsewhere.get() > 0 {
+        return Err(wrong_order(
+            "a suspended tasklet of this thread is inside an entry: the outermost one cannot be left \
+             before it",
+        ));
+    }
     if cpython::current() != top.state {
         if cpython::gilstate().is_null() {
             return Err(close_deleted(slot));
@@ -564,6 +570,8 @@ pub(super) fn leave_all(slot: &'static Slot) {
             detach(slot);
         } else if let Some(frame) = slot.pop() {
             close_admission(slot, &frame);
+        } else {
+            return; // On a tasklet's stack, whose thread was ended under it.
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use super::slot::Slot;
 use super::{GATE, reaper, registry};
-use crate::primitive::{MutexGuard, heavy_fence_is_there, lock};
+use crate::primitive::{AtomicU32, MutexGuard, Ordering, heavy_fence_is_there, lock};
 
 /// In the order in which a stop takes them.
 type Locks = (MutexGuard<'static, ()>, MutexGuard<'static, registry::Registry>);
@@ -17,6 +17,15 @@ type Locks = (MutexGuard<'static, ()>, MutexGuard<'static, registry::Registry>);
 thread_local! {
     /// The gate's locks, from before the fork to after it, on the thread that forks.
     static HELD: RefCell<Option<Locks>> = const { RefCell::new(None) };
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// How many forks this process came by, counted from the first start of Python on.
+#[inline(always)]
+pub(crate) fn count() -> u32 {
+    // Relaxed: changes while only one thread is there.
+    COUNT.load(Ordering::Relaxed)
 }
 
 /// Watches this process's forks from now on.
@@ -41,6 +50,7 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     in_parent();
+    COUNT.fetch_add(1, Ordering::Relaxed);
     GATE.admission.fork();
     Slot::here().set_aside();
     registry::forget_others();

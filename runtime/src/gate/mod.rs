@@ -46,6 +46,8 @@ mod registry;
 mod release;
 #[cfg(not(raddle_loom))]
 mod slot;
+#[cfg(not(raddle_loom))]
+pub(crate) mod stack;
 
 #[cfg(not(raddle_loom))]
 pub use self::{
@@ -59,7 +61,10 @@ pub use self::{
     reference::{Handle, Ref, decref},
     registry::{Remaining, Since, Stats, stats},
     release::{block_raw, pygtk_block, pygtk_unblock, unblock_raw},
+    stack::Dispatch,
 };
+#[cfg(not(raddle_loom))]
+pub(crate) use registry::monotonic_ns;
 
 #[cfg(not(raddle_loom))]
 use crate::cpython;

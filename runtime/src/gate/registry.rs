@@ -180,7 +180,7 @@ pub(super) fn forget_others() {
 }
 
 /// Nanoseconds of the monotonic clock, from this process's first question on.
-pub(super) fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     static START: OnceLock<std::time::Instant> = OnceLock::new();
     let start = START.get_or_init(std::time::Instant::now);
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)

@@ -113,13 +113,13 @@ pub(super) struct Slot {
     /// The gate's word under which `kept` may be attached without a further look, or 0.
     pub(super) ready: Cell<u64>,
     /// Open frames, the plain one at the bottom included.
-    open: Cell<u32>,
+    pub(super) open: Cell<u32>,
     /// The frame at the bottom is plain (an Attach on `kept`, admitted, with nothing to put back)
     /// and so is not on the list: see `open_plain`.
     plain: Cell<bool>,
     /// The thread ends, and is about to be taken off the list by that.
     pub(super) ending: Cell<bool>,
-    frames: Cell<*mut Vec<Frame>>,
+    pub(super) frames: Cell<*mut Vec<Frame>>,
     /// Its place in the registry.
     pub(super) index: Cell<usize>,
     /// Which entry was last stamped, and when (nanoseconds of the monotonic clock).
@@ -127,6 +127,14 @@ pub(super) struct Slot {
     pub(super) stamp: AtomicU64,
     pub(super) waits: AtomicU64,
     pub(super) wait_ns: AtomicU64,
+    /// Which stack runs: a tasklet's address, or 0 for the thread's own (see `stack`).
+    pub(super) stack: Cell<usize>,
+    /// The stack that the newest open dispatch is on.
+    pub(super) innermost: Cell<usize>,
+    /// Dispatches that are open on the stack that runs.
+    pub(super) dispatches: Cell<u32>,
+    /// Suspended tasklets that have entries open.
+    pub(super) elsewhere: Cell<u32>,
 }
 
 const _: () = assert!(mem::size_of::<Slot>() <= cpython::SLOT_SIZE);
@@ -203,6 +211,28 @@ impl Slot {
         let mut frame = Frame::new(Kind::Attach, self.kept.get());
         frame.admitted = true;
         self.list().insert(0, frame);
+    }
+
+    /// Writes a plain frame down before its stack is suspended.
+    #[inline(always)]
+    pub(super) fn set_down(&self) {
+        if self.plain.get() {
+            self.spill();
+        }
+    }
+
+    /// Whether one of the frames that are written down is such.
+    pub(super) fn any_frame(&self, is: impl Fn(&Frame) -> bool) -> bool {
+        self.frames().is_some_and(|frames| frames.iter().any(is))
+    }
+
+    /// Frees the list of frames, with what is in it.
+    pub(super) fn drop_frames(&self) {
+        let frames = self.frames.replace(ptr::null_mut());
+        if !frames.is_null() {
+            // SAFETY: ours from Box::into_raw, and the slot has forgotten it.
+            drop(unsafe { Box::from_raw(frames) });
+        }
     }
 
     #[expect(clippy::mut_from_ref, reason = "one borrow at a time: see `frames`")]
