@@ -50,7 +50,14 @@ fn main() {
          (Debian: python3-dev, Fedora: python3-devel)"
     );
     let mut build = cc::Build::new();
-    for source in ["gate_shim.c", "gilstate_slot.c", "guard.c", "pending_call.c", "start_shim.c"] {
+    for source in [
+        "gate_shim.c",
+        "gilstate_slot.c",
+        "guard.c",
+        "pending_call.c",
+        "start_shim.c",
+        "tasklet_shim.c",
+    ] {
         build.file(Path::new("src/cpython").join(source));
     }
     build.includes(includes).std("c11").warnings(true).extra_warnings(false).compile("raddle_shim");

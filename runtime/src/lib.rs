@@ -29,6 +29,8 @@ pub mod shelf;
 #[doc(hidden)]
 pub mod table;
 #[cfg(not(raddle_loom))]
+pub mod tasklet;
+#[cfg(not(raddle_loom))]
 pub mod weave;
 
 #[cfg(not(raddle_loom))]

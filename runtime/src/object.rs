@@ -56,6 +56,7 @@ pub enum Kind {
     Import,
     Os,
     Overflow,
+    Memory,
     Runtime,
     Type,
     Value,
@@ -70,6 +71,8 @@ impl Kind {
             Self::Os => unsafe { ffi::PyExc_OSError },
             // SAFETY: as above.
             Self::Overflow => unsafe { ffi::PyExc_OverflowError },
+            // SAFETY: as above.
+            Self::Memory => unsafe { ffi::PyExc_MemoryError },
             // SAFETY: as above.
             Self::Runtime => unsafe { ffi::PyExc_RuntimeError },
             // SAFETY: as above.

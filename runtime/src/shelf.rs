@@ -37,6 +37,16 @@ pub enum Key {
     QueueEmpty,
     /// `queue.Full`.
     QueueFull,
+    /// The types of `raddle.stackless`, its exception and its callbacks.
+    Tasklet,
+    Channel,
+    Bomb,
+    TaskletExit,
+    ScheduleCallback,
+    ChannelCallback,
+    ErrorHandler,
+    /// What counts VM instructions now.
+    Watch,
     Last,
 }
 
@@ -64,6 +74,19 @@ pub fn get(py: Python<'_>, key: Key) -> Result<*mut PyObject, Pending> {
 pub fn find(key: Key) -> Option<NonNull<PyObject>> {
     // Acquire: see `put`.
     NonNull::new(SHELF[key as usize].load(Ordering::Acquire))
+}
+
+/// Puts an object there (owned, or null for none) and gives back what was there (likewise).
+pub(crate) fn swap(_held: Python<'_>, key: Key, object: *mut PyObject) -> *mut PyObject {
+    // AcqRel: as `get` and `put`.
+    SHELF[key as usize].swap(object, Ordering::AcqRel)
+}
+
+/// The object, lent; null if there is none.
+#[inline(always)]
+pub(crate) fn peek(key: Key) -> *mut PyObject {
+    // Acquire: see `put`.
+    SHELF[key as usize].load(Ordering::Acquire)
 }
 
 /// Python's exit handlers run: gives all objects back.

@@ -3,6 +3,7 @@
 
 mod shim;
 mod start;
+pub(crate) mod tasklet;
 mod thread_state;
 mod view;
 

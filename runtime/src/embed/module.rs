@@ -15,12 +15,13 @@ use crate::relay::log::python as log;
 use crate::relay::{self, stopper};
 use crate::shelf;
 use crate::table::{Definition, ModuleSlots, Table, module_slots};
-use crate::{class, weave};
+use crate::{class, tasklet, weave};
 
 pub(super) const NAME: &CStr = c"_raddle";
 
 /// The functions of the module, by the part of raddle that they belong to.
-const PARTS: [&[PyMethodDef]; 4] = [&OWN, &log::METHODS, &stopper::METHODS, &weave::METHODS];
+const PARTS: [&[PyMethodDef]; 5] =
+    [&OWN, &log::METHODS, &stopper::METHODS, &tasklet::module::METHODS, &weave::METHODS];
 
 /// The types of the module, each of which adds itself.
 const CLASSES: [class::Add; 4] = relay::python::CLASSES;
@@ -126,7 +127,7 @@ fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
         // SAFETY: the module that is being made.
         unsafe { add(py, module) }?;
     }
-    Ok(())
+    tasklet::kinds::add(py, module)
 }
 
 /// Offers the modules of raddle to a Python that is about to start.
@@ -264,6 +265,7 @@ unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> 
     let py = unsafe { Python::assume_attached() };
     fork::after_in_child();
     super::life::after_fork_in_child();
+    tasklet::after_fork_in_child();
     stopper::after_fork_in_child();
     Object::none(py).into_ptr()
 }
@@ -285,6 +287,7 @@ unsafe extern "C" fn before_exit(_: *mut PyObject, _: *mut PyObject) -> *mut PyO
 unsafe extern "C" fn python_exits(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
+    tasklet::python_exits();
     let names = stop::python_exits();
     shelf::clear(py);
     answer(py, Object::list(py, names.iter().map(|name| Object::text(py, name))))

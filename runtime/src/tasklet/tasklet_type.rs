@@ -1,0 +1,679 @@
+//! The Python type `tasklet`.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::ptr;
+
+use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+
+use super::kinds::{self, slot};
+use super::ops::{self, Raw, answer, raise, status};
+use super::scheduler::Scheduler;
+use super::state::Task;
+use super::trace::{self, Which};
+use super::{context, pickle, task, thread, throw, watchdog};
+use crate::arguments;
+use crate::object::{Kind, Pending};
+use crate::table::Table;
+
+pub(super) type Fast = unsafe extern "C" fn(Raw, *const Raw, ffi::Py_ssize_t) -> Raw;
+type FastWithKeywords = unsafe extern "C" fn(Raw, *const Raw, ffi::Py_ssize_t, Raw) -> Raw;
+
+/// A row for a method without arguments that may suspend its caller: by the place of its arguments the
+/// collector knows where the caller's values end.
+pub(super) const fn switching(
+    name: &'static CStr,
+    function: Fast,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        // SAFETY: two spellings of one signature: PyO3's says that the arguments may be written to.
+        ml_meth: unsafe { core::mem::transmute::<Fast, ffi::PyMethodDefPointer>(function) },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+pub(super) const fn plain(
+    name: &'static CStr,
+    function: ffi::PyCFunction,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: ffi::METH_NOARGS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+pub(super) const fn one(
+    name: &'static CStr,
+    function: ffi::PyCFunction,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
+        ml_flags: ffi::METH_O,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+pub(super) const fn keywords(
+    name: &'static CStr,
+    function: FastWithKeywords,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+const fn tuple_and_dict(
+    name: &'static CStr,
+    function: ffi::PyCFunctionWithKeywords,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: function },
+        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+pub(super) const fn property(
+    name: &'static CStr,
+    get: ffi::getter,
+    set: Option<ffi::setter>,
+    doc: &'static CStr,
+) -> PyGetSetDef {
+    PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get),
+        set,
+        doc: doc.as_ptr(),
+        closure: ptr::null_mut(),
+    }
+}
+
+pub(super) const NO_PROPERTY: PyGetSetDef = PyGetSetDef {
+    name: ptr::null(),
+    get: None,
+    set: None,
+    doc: ptr::null(),
+    closure: ptr::null_mut(),
+};
+
+static METHODS: Table<[PyMethodDef; 19]> = Table::new([
+    plain(c"insert", insert, c"insert()\n--\n\nPut it at the end of the run queue, unless it waits at a channel."),
+    switching(c"run", run, c"run()\n--\n\nLet it run now; the caller goes on when its turn comes."),
+    switching(c"switch", switch, c"switch()\n--\n\nLet it run now; the caller leaves the run queue."),
+    plain(c"remove", remove, c"remove()\n--\n\nTake it out of the run queue."),
+    one(c"set_atomic", set_atomic, c"set_atomic(flag, /)\n--\n\nKeep the watchdog from interrupting it, or not; return what was before."),
+    one(c"set_ignore_nesting", set_ignore_nesting, c"set_ignore_nesting(flag, /)\n--\n\nLet the watchdog interrupt it inside calls from C, or not; return what was before."),
+    keywords(c"throw", throw_it, c"throw(exc, val=None, tb=None, pending=False)\n--\n\nRaise an exception in it, at once or when its turn comes."),
+    switching(c"raise_exception", raise_exception, c"raise_exception(exc, *args)\n--\n\nRaise exc(*args) in it, at once."),
+    keywords(c"kill", kill, c"kill(pending=False)\n--\n\nRaise TaskletExit in it, at once or when its turn comes."),
+    keywords(c"bind", bind, c"bind(func=None, args=None, kwargs=None)\n--\n\nBind it to a function, and to arguments; with None for all, unbind it."),
+    tuple_and_dict(c"setup", setup, c"setup(*args, **kwargs)\n--\n\nGive it its arguments and put it into the run queue."),
+    plain(c"__reduce__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
+    one(c"__reduce_ex__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
+    one(c"__setstate__", set_state, c"Take the state that pickle kept."),
+    switching(c"bind_thread", bind_thread, c"bind_thread(thread_id=-1, /)\n--\n\nMove a tasklet that has not begun to this thread, or to another one."),
+    tuple_and_dict(c"context_run", context_run, c"context_run(callable, *args, **kwargs)\n--\n\nCall something in the context of the tasklet."),
+    one(c"set_context", set_context, c"set_context(context, /)\n--\n\nLet it run in a context of contextvars."),
+    plain(c"__sizeof__", size_of_it, c"Bytes of memory, its stack's reserve left out."),
+    PyMethodDef::zeroed(),
+]);
+
+static PROPERTIES: Table<[PyGetSetDef; 28]> = Table::new([
+    property(c"next", next, None, c"The next tasklet in the chain that it is in."),
+    property(c"prev", prev, None, c"The tasklet before it in the chain that it is in."),
+    property(c"_channel", channel, None, c"The channel that it waits at."),
+    property(c"blocked", blocked, None, c"Whether it waits at a channel."),
+    property(c"atomic", atomic, None, c"Whether the watchdog leaves it alone."),
+    property(
+        c"ignore_nesting",
+        ignore_nesting,
+        None,
+        c"Whether the watchdog may interrupt it inside calls from C.",
+    ),
+    property(c"frame", frame, None, c"The frame that it executes."),
+    property(
+        c"block_trap",
+        block_trap,
+        Some(set_block_trap),
+        c"Whether waiting at a channel raises instead.",
+    ),
+    property(c"is_main", is_main, None, c"Whether it is the main tasklet of its thread."),
+    property(c"is_current", is_current, None, c"Whether it runs now."),
+    property(c"paused", paused, None, c"Whether it is alive, and neither queued nor waiting."),
+    property(c"scheduled", scheduled, None, c"Whether it is queued, or waits at a channel."),
+    property(c"recursion_depth", recursion_depth, None, c"How many Python calls are open in it."),
+    property(
+        c"nesting_level",
+        nesting_level,
+        None,
+        c"How many calls from C to Python are open in it.",
+    ),
+    property(c"restorable", restorable, None, c"Whether pickle could bring it back as it is."),
+    property(c"alive", alive, None, c"Whether it has something to run."),
+    property(c"thread_id", thread_id, None, c"The identity of its thread; -1 if that is gone."),
+    property(
+        c"trace_function",
+        trace_function,
+        Some(set_trace_function),
+        c"What traces it: sys.settrace of its own.",
+    ),
+    property(
+        c"profile_function",
+        profile_function,
+        Some(set_profile_function),
+        c"What profiles it: sys.setprofile of its own.",
+    ),
+    property(c"context_id", context_id, None, c"The id of its context."),
+    property(
+        c"tempval",
+        tempval,
+        Some(set_tempval),
+        c"What it gets when it goes on; its function, before it is set up.",
+    ),
+    property(c"times_switched_to", times_switched_to, None, c"How often it was switched to."),
+    property(
+        c"run_time",
+        run_time,
+        None,
+        c"Nanoseconds that it ran, if stackless.set_timing(True) has them counted.",
+    ),
+    property(c"function", function, None, c"What it was bound to."),
+    property(
+        c"pending_irq",
+        pending_irq,
+        None,
+        c"Whether the watchdog will interrupt it as soon as it may.",
+    ),
+    property(
+        c"stack_size",
+        stack_size,
+        None,
+        c"Bytes of C stack that are reserved for it; 0 before it begins.",
+    ),
+    property(c"cstate", cstate, None, c"None: there is no object for the C stack here."),
+    NO_PROPERTY,
+]);
+
+pub(super) fn slots() -> Vec<PyType_Slot> {
+    let new: ffi::newfunc = new;
+    let init: ffi::initproc = init;
+    let call: ffi::ternaryfunc = setup;
+    let dealloc: ffi::destructor = dealloc;
+    let finalize: ffi::destructor = finalize;
+    let traverse: ffi::traverseproc = traverse;
+    let clear: ffi::inquiry = clear;
+    let doc = c"tasklet(func=None, args=None, kwargs=None)\n--\n\nA function that runs on a stack of its own, \
+and takes turns with others.";
+    vec![
+        slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()),
+        slot(ffi::Py_tp_new, new as *mut c_void),
+        slot(ffi::Py_tp_init, init as *mut c_void),
+        slot(ffi::Py_tp_call, call as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_finalize, finalize as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_methods, METHODS.start()),
+        slot(ffi::Py_tp_getset, PROPERTIES.start()),
+    ]
+}
+
+/// The tasklet that a method was called on.
+///
+/// # Safety
+///
+/// CPython's promise to a method of the type.
+#[inline(always)]
+unsafe fn of(object: Raw) -> Task {
+    // SAFETY: by the caller's promise.
+    unsafe { Task::from_raw(object) }
+}
+
+/// Where the arguments of a fast call end.
+#[inline(always)]
+pub(super) fn extent(arguments: *const Raw, count: ffi::Py_ssize_t) -> *const Raw {
+    arguments.wrapping_offset(count)
+}
+
+/// Refuses arguments to a method that takes none.
+#[inline(always)]
+pub(super) fn no_arguments(name: &str, count: ffi::Py_ssize_t) -> Result<(), Pending> {
+    if count == 0 {
+        return Ok(());
+    }
+    raise(Kind::Type, &format!("{name}() takes no arguments ({count} given)"))
+}
+
+unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, _: Raw, _: Raw) -> Raw {
+    let made = Scheduler::here().and_then(|s| kinds::new_tasklet(class.cast(), s));
+    answer(made.map(Task::raw))
+}
+
+unsafe extern "C" fn init(object: Raw, args: Raw, kwargs: Raw) -> c_int {
+    let names = [c"func", c"args", c"kwargs"];
+    // SAFETY: a tuple, and a dict or null.
+    let bound = unsafe { arguments::bind_tuple(ops::held(), "tasklet", names, 0, args, kwargs) };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    status(bound.and_then(|[function, args, kwargs]| task::bind(task, function, args, kwargs)))
+}
+
+unsafe extern "C" fn dealloc(object: Raw) {
+    // SAFETY: an object of the type, or what is left of one of a subclass.
+    let task = unsafe { of(object) };
+    let class = ops::type_of(object);
+    // One of a subclass was finalized by the subclass.
+    if class == kinds::tasklet_type() && !ops::finalize(object) {
+        return; // Somebody has it again.
+    }
+    // SAFETY: an object of a type that the collector knows.
+    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+    if !task.weak.is_null() {
+        // SAFETY: an object whose type has a place for weak references.
+        unsafe { ffi::PyObject_ClearWeakRefs(object) };
+    }
+    if task.has_begun() && !task.is_main() {
+        thread::leak(task); // It was finalized in vain, or without having been asked.
+    }
+    drop_contents(task);
+    ops::xdecref(task.tempval.replace(ptr::null_mut()));
+    if let Some(home) = task.home.take() {
+        home.uncount();
+    }
+    // SAFETY: allocated as a collectable object.
+    unsafe { ffi::PyObject_GC_Del(object.cast()) };
+    ops::decref(class);
+}
+
+fn drop_contents(task: Task) {
+    task.unbind();
+    for place in [&task.context, &task.trace, &task.profile] {
+        ops::xdecref(place.replace(ptr::null_mut()));
+    }
+}
+
+/// Nobody refers to it any more: one that has begun is ended by TaskletExit.
+unsafe extern "C" fn finalize(object: Raw) {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    if !task.has_begun() || task.is_main() || task.is_current() {
+        return;
+    }
+    let pending = ops::take_raised();
+    task.zombie.set(true);
+    let here = Scheduler::try_here();
+    let is_mine = task.home.get() == here && here.is_some_and(Scheduler::is_alive);
+    let lives = task.home.get().is_some_and(Scheduler::is_alive) && !thread::is_ending();
+    for _ in 0..10 {
+        if !task.has_begun() || !lives {
+            break;
+        }
+        // One of another thread is ended there: it is in that thread's queue, and so referred to again.
+        match throw::kill(task, !is_mine) {
+            Ok(value) => ops::decref(value),
+            Err(_) => ops::report_raised(object),
+        }
+        if !is_mine {
+            break;
+        }
+    }
+    if task.has_begun() && (is_mine || !lives) && !task.is_queued() {
+        thread::leak(task);
+    }
+    task.zombie.set(false);
+    ops::put_raised(pending);
+}
+
+unsafe extern "C" fn traverse(object: Raw, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
+    // SAFETY: a tasklet; perhaps one that is not filled yet.
+    let task = unsafe { of(object) };
+    let owned = [
+        ops::type_of(object),
+        task.tempval.get(),
+        task.function.get(),
+        task.arguments.get(),
+        task.keywords.get(),
+        task.context.get(),
+        task.trace.get(),
+        task.profile.get(),
+    ];
+    for part in owned.into_iter().filter(|part| !part.is_null()) {
+        // SAFETY: the collector's own function, with its argument.
+        let stop = unsafe { visit(part, argument) };
+        if stop != 0 {
+            return stop;
+        }
+    }
+    match task.body() {
+        Some(body) if !task.is_main() && !task.is_current() => {
+            // SAFETY: called as tp_traverse; suspended, since it has begun and is not the current one.
+            unsafe { body.running.traverse(body.extent.get().cast(), visit, argument) }
+        }
+        _ => 0,
+    }
+}
+
+unsafe extern "C" fn clear(object: Raw) -> c_int {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    if !task.has_begun() {
+        drop_contents(task);
+        task.give(ops::new_none());
+    }
+    0
+}
+
+unsafe extern "C" fn insert(object: Raw, _: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(task::insert(task).map(|()| task.new_ref()))
+}
+
+unsafe extern "C" fn remove(object: Raw, _: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(task::remove(task).map(|()| task.new_ref()))
+}
+
+unsafe extern "C" fn run(object: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(no_arguments("run", count).and_then(|()| task::run(task, false, extent(args, count))))
+}
+
+unsafe extern "C" fn switch(object: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(no_arguments("switch", count).and_then(|()| task::run(task, true, extent(args, count))))
+}
+
+unsafe extern "C" fn setup(object: Raw, args: Raw, kwargs: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(task::setup(task, args, kwargs).map(|()| task.new_ref()))
+}
+
+unsafe extern "C" fn bind(
+    object: Raw,
+    args: *const Raw,
+    count: ffi::Py_ssize_t,
+    names: Raw,
+) -> Raw {
+    let known = [c"func", c"args", c"kwargs"];
+    // SAFETY: what CPython called with.
+    let bound = unsafe { arguments::bind(ops::held(), "bind", known, 0, args, count, names) };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(bound.and_then(|[function, args, kwargs]| {
+        task::bind(task, function, args, kwargs).map(|()| task.new_ref())
+    }))
+}
+
+unsafe extern "C" fn throw_it(
+    object: Raw,
+    args: *const Raw,
+    count: ffi::Py_ssize_t,
+    names: Raw,
+) -> Raw {
+    let known = [c"exc", c"val", c"tb", c"pending"];
+    // SAFETY: what CPython called with.
+    let bound = unsafe { arguments::bind(ops::held(), "throw", known, 1, args, count, names) };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(bound.and_then(|[kind, value, traceback, pending]| {
+        let pending = !pending.is_null() && ops::is_true(pending)?;
+        throw::throw_parts(task, pending, kind, value, traceback)
+    }))
+}
+
+unsafe extern "C" fn raise_exception(object: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
+    if count < 1 {
+        return answer(raise(Kind::Type, "raise_exception() takes at least 1 argument"));
+    }
+    // SAFETY: there is one at least.
+    let class = unsafe { *args };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(rest_of(args, count).and_then(|rest| {
+        let result = throw::raise_exception(task, class, rest);
+        ops::decref(rest);
+        result
+    }))
+}
+
+/// The arguments but the first, as a tuple. Owned.
+pub(super) fn rest_of(args: *const Raw, count: ffi::Py_ssize_t) -> Result<Raw, Pending> {
+    // SAFETY: Python is held.
+    let tuple = ops::check(unsafe { ffi::PyTuple_New(count - 1) })?;
+    for index in 1..count {
+        // SAFETY: there are `count` of them.
+        let item = unsafe { *args.wrapping_offset(index) };
+        // SAFETY: a new tuple, an index within it, and a reference that it takes.
+        unsafe { ffi::PyTuple_SetItem(tuple, index - 1, ops::incref(item)) };
+    }
+    Ok(tuple)
+}
+
+unsafe extern "C" fn kill(
+    object: Raw,
+    args: *const Raw,
+    count: ffi::Py_ssize_t,
+    names: Raw,
+) -> Raw {
+    // SAFETY: what CPython called with.
+    let bound =
+        unsafe { arguments::bind(ops::held(), "kill", [c"pending"], 0, args, count, names) };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(bound.and_then(|[pending]| {
+        let pending = !pending.is_null() && ops::is_true(pending)?;
+        throw::kill(task, pending)
+    }))
+}
+
+unsafe extern "C" fn reduce(object: Raw, _: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    answer(pickle::reduce(unsafe { of(object) }))
+}
+
+unsafe extern "C" fn set_state(object: Raw, state: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    answer(pickle::set_state(unsafe { of(object) }, state))
+}
+
+unsafe extern "C" fn bind_thread(object: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
+    let ident = match count {
+        0 => Ok(None),
+        // SAFETY: there is one.
+        1 => thread_ident(unsafe { *args }),
+        _ => raise(Kind::Type, "bind_thread() takes at most 1 argument"),
+    };
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(ident.and_then(|ident| task::bind_thread(task, ident)).map(|()| ops::new_none()))
+}
+
+/// The identity of a thread; `None` for -1, which is this one.
+pub(super) fn thread_ident(number: Raw) -> Result<Option<u64>, Pending> {
+    if !ops::is_int(number) {
+        return raise(Kind::Type, "a thread id must be an int");
+    }
+    // SAFETY: an int.
+    let ident = unsafe { ffi::PyLong_AsUnsignedLongLongMask(number) };
+    Ok((ident != u64::MAX).then_some(ident))
+}
+
+unsafe extern "C" fn context_run(object: Raw, args: Raw, kwargs: Raw) -> Raw {
+    // SAFETY: a tuple.
+    let count = unsafe { ffi::PyTuple_Size(args) };
+    if count < 1 {
+        return answer(raise(Kind::Type, "run() missing 1 required positional argument"));
+    }
+    // SAFETY: within the tuple, lent.
+    let function = unsafe { ffi::PyTuple_GetItem(args, 0) };
+    // SAFETY: a tuple.
+    let rest = ops::check(unsafe { ffi::PyTuple_GetSlice(args, 1, count) });
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(rest.and_then(|rest| {
+        let result = context::run(task, function, rest, kwargs);
+        ops::decref(rest);
+        result
+    }))
+}
+
+unsafe extern "C" fn set_context(object: Raw, given: Raw) -> Raw {
+    // SAFETY: an object.
+    if unsafe { ffi::PyContext_CheckExact(given) } == 0 {
+        let name = kinds::type_name(given);
+        let line = format!("set_context() argument must be contextvars.Context, not {name}");
+        return answer(raise(Kind::Type, &line));
+    }
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(context::set(task, given).map(|()| task.new_ref()))
+}
+
+unsafe extern "C" fn size_of_it(object: Raw, _: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    let body = if task.has_begun() { size_of::<super::state::Body>() } else { 0 };
+    ops::unsigned((size_of::<super::state::TaskletObject>() + body) as u64)
+}
+
+fn flag(object: Raw, name: &str) -> Result<bool, Pending> {
+    if object.is_null() || !ops::is_int(object) {
+        return raise(Kind::Type, name);
+    }
+    ops::is_true(object)
+}
+
+unsafe extern "C" fn set_atomic(object: Raw, value: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(flag(value, "set_atomic needs exactly one bool or integer").map(|value| {
+        let before = task.atomic.replace(value);
+        watchdog::check_pending(task);
+        ops::truth(before)
+    }))
+}
+
+unsafe extern "C" fn set_ignore_nesting(object: Raw, value: Raw) -> Raw {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    answer(flag(value, "set_ignore_nesting needs exactly one bool or integer").map(|value| {
+        let before = task.ignore_nesting.replace(value);
+        watchdog::check_pending(task);
+        ops::truth(before)
+    }))
+}
+
+/// Getters, each from a tasklet to an owned object.
+macro_rules! getters {
+    ($($name:ident = |$task:ident| $value:expr;)*) => {$(
+        unsafe extern "C" fn $name(object: Raw, _: *mut c_void) -> Raw {
+            // SAFETY: a tasklet.
+            let $task = unsafe { of(object) };
+            $value
+        }
+    )*};
+}
+
+fn neighbour(link: *const super::queue::Link) -> Raw {
+    // SAFETY: null, or a link in a chain.
+    match unsafe { link.as_ref() } {
+        // SAFETY: all but a channel's head are live tasklets.
+        Some(link) if !link.is_head() => unsafe { Task::of_link(link) }.new_ref(),
+        _ => ops::new_none(),
+    }
+}
+
+getters! {
+    next = |task| neighbour(task.link.next());
+    prev = |task| neighbour(task.link.prev());
+    channel = |task| {
+        let channel: Raw = task.channel.get().cast_mut().cast();
+        if channel.is_null() { ops::new_none() } else { ops::incref(channel) }
+    };
+    blocked = |task| ops::truth(task.is_blocked());
+    atomic = |task| ops::truth(task.atomic.get());
+    ignore_nesting = |task| ops::truth(task.ignore_nesting.get());
+    frame = |task| answer(task::frame(task));
+    block_trap = |task| ops::truth(task.block_trap.get());
+    is_main = |task| ops::truth(task.is_main());
+    is_current = |task| ops::truth(task.is_current());
+    paused = |task| ops::truth(task.is_alive() && !task.is_queued());
+    scheduled = |task| ops::truth(task.is_queued());
+    recursion_depth = |task| ops::integer(task::recursion_depth(task).into());
+    nesting_level = |task| ops::integer(task::nesting_level(task).into());
+    restorable = |task| ops::truth(!task.has_begun());
+    alive = |task| ops::truth(task.is_alive());
+    thread_id = |task| match task.home.get().filter(|home| home.is_alive()) {
+        Some(home) => ops::unsigned(home.ident.get()),
+        None => ops::integer(-1),
+    };
+    trace_function = |task| ops::incref(trace::get(task, Which::Trace));
+    profile_function = |task| ops::incref(trace::get(task, Which::Profile));
+    context_id = |task| answer(context::of(task).map(|context| {
+        let id = ops::unsigned(context.addr() as u64);
+        ops::decref(context);
+        id
+    }));
+    tempval = |task| ops::incref(task.tempval.get());
+    times_switched_to = |task| ops::unsigned(task.switches.get());
+    run_time = |task| ops::unsigned(task.run_time.get());
+    function = |task| {
+        let function = task.function.get();
+        if function.is_null() { ops::new_none() } else { ops::incref(function) }
+    };
+    pending_irq = |task| ops::truth(task.pending_irq.get());
+    stack_size = |task| {
+        let place = task.body().and_then(|body| body.place);
+        ops::unsigned(place.map_or(0, |place| place.calls().1 as u64))
+    };
+    cstate = |_task| ops::new_none();
+}
+
+unsafe extern "C" fn set_block_trap(object: Raw, value: Raw, _: *mut c_void) -> c_int {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    let value = flag(value, "block_trap must be set to a bool or integer");
+    status(value.map(|value| task.block_trap.set(value)))
+}
+
+unsafe extern "C" fn set_tempval(object: Raw, value: Raw, _: *mut c_void) -> c_int {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    task.give(if value.is_null() { ops::new_none() } else { ops::incref(value) });
+    0
+}
+
+unsafe extern "C" fn set_trace_function(object: Raw, value: Raw, _: *mut c_void) -> c_int {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    let value = if value.is_null() { ops::none() } else { value };
+    status(trace::set(task, Which::Trace, value))
+}
+
+unsafe extern "C" fn set_profile_function(object: Raw, value: Raw, _: *mut c_void) -> c_int {
+    // SAFETY: a tasklet.
+    let task = unsafe { of(object) };
+    let value = if value.is_null() { ops::none() } else { value };
+    status(trace::set(task, Which::Profile, value))
+}
+
+const _: () = assert!(core::mem::offset_of!(super::state::TaskletObject, base) == 0);
+const _: fn(Raw) -> *mut PyObject = |raw| raw;
