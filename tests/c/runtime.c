@@ -379,6 +379,23 @@ an_adopted_python_may_be_left (void)
   raddle_runtime_unref (runtime);
 }
 
+/* Exported for import; no header declares it, since raddle.h includes no Python.h. */
+extern PyObject *PyInit__raddle (void);
+
+static void
+a_host_may_offer_the_module_itself (void)
+{
+  IN_A_CHILD ();
+  PyImport_AppendInittab ("_raddle", PyInit__raddle);
+  Py_InitializeEx (0);
+  g_assert_cmpint (GPOINTER_TO_INT (on_a_thread (enter_and_report, NULL)), ==, RADDLE_STATUS_CLOSED);
+  /* The import adopts, and what the library carries goes first. */
+  g_assert_cmpint (PyRun_SimpleString ("import _raddle, raddle\n"
+                                       "assert raddle.__spec__.origin.startswith('<libraddle>')"), ==, 0);
+  g_assert_cmpint (GPOINTER_TO_INT (on_a_thread (enter_and_report, NULL)), ==, RADDLE_STATUS_OK);
+  g_assert_cmpint (Py_FinalizeEx (), ==, 0);
+}
+
 static gpointer
 stop_elsewhere (gpointer runtime)
 {
@@ -445,6 +462,7 @@ main (int    argc,
   g_test_add_func ("/runtime/references-do-not-stop-it", references_do_not_stop_it);
   g_test_add_func ("/runtime/adopt/is-the-host-s-python", an_adopted_python_is_the_host_s);
   g_test_add_func ("/runtime/adopt/may-be-left-and-adopted-again", an_adopted_python_may_be_left);
+  g_test_add_func ("/runtime/adopt/by-importing-the-module", a_host_may_offer_the_module_itself);
   g_test_add_func ("/runtime/stop/says-who-is-inside", a_stop_says_who_is_inside_and_ends_nothing);
   g_test_add_func ("/runtime/stop/waits-for-those-inside", a_stop_waits_for_those_inside);
   g_test_add_func ("/runtime/stop/waits-for-python-threads", a_stop_waits_for_python_threads);

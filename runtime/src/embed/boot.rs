@@ -88,6 +88,7 @@ pub(super) fn module_was_loaded(py: Python<'_>) -> Result<(), Error> {
     if !matches!(*life(), Life::Idle) || !cpython::is_main_interpreter(py) {
         return Ok(());
     }
-    start::adopt(Importer::Python)?;
+    let built_in = module::is_built_in(py, module::NAME);
+    start::adopt(if built_in { Importer::Host } else { Importer::Python })?;
     Ok(())
 }

@@ -189,7 +189,7 @@ pub(super) fn find_or_make_extensions(py: Python<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_built_in(py: Python<'_>, name: &CStr) -> bool {
+pub(super) fn is_built_in(py: Python<'_>, name: &CStr) -> bool {
     let names = Object::of_sys(py, c"builtin_module_names");
     // SAFETY: a name that ends with a NUL.
     let name = unsafe { ffi::PyUnicode_FromString(name.as_ptr()) };
