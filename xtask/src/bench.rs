@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: runs the programs of tests/bench and lays their figures side by side.
 #![forbid(unsafe_code)]
 
+use std::{env, fs, path::Path};
+
 use serde_json::Value;
 
 use crate::{
-    Result,
+    Result, packages,
     run::{Reads, Report},
     site::Site,
 };
@@ -23,6 +25,7 @@ pub(crate) fn run(site: &Site, name: &str, json: bool) -> Result<Report> {
     let mut cargo = site.cargo(&["bench", "--quiet", "-p", "raddle-tests", "--bench", "*", "--"]);
     cargo.arg(name);
     report.run_for("the benches in Rust", cargo, Reads::Nothing, &mut lines);
+    in_python(site, name, &mut report, &mut lines)?;
     let figures: Vec<Value> = lines
         .iter()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -37,6 +40,43 @@ pub(crate) fn run(site: &Site, name: &str, json: bool) -> Result<Report> {
         print_table(&figures);
     }
     Ok(report)
+}
+
+/// Runs the benches in Python, with their peers installed beside them.
+fn in_python(site: &Site, name: &str, report: &mut Report, lines: &mut Vec<String>) -> Result<()> {
+    let scripts: Vec<String> =
+        scripts(site)?.into_iter().filter(|script| may_have(script, name)).collect();
+    if scripts.is_empty() || !report.is_clean() {
+        return Ok(());
+    }
+    let python = site.with_packages(report, "bench-venv", packages::PEERS);
+    for script in scripts {
+        let mut command = site.command(&python);
+        command.arg(Path::new("tests/bench").join(&script)).arg(name);
+        let folders = [site.bench_dir().join("glue/python"), site.root.join("glue/python")];
+        let path = env::join_paths(folders).map_err(|error| error.to_string())?;
+        command.env("PYTHONPATH", path).env("RADDLE_BUILD", site.bench_dir());
+        report.run_for(&script, command, Reads::Nothing, lines);
+    }
+    Ok(())
+}
+
+/// The scripts of tests/bench; measure.py is what they share.
+fn scripts(site: &Site) -> Result<Vec<String>> {
+    let folder = site.root.join("tests/bench");
+    let listed = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let names = listed.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> =
+        names.filter(|name| name.ends_with(".py") && name != "measure.py").collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a script may print a figure whose name starts with `name`: "relay_log.py" has those that
+/// start with "relay.log". Making room for its peers takes time, so it is asked first.
+fn may_have(script: &str, name: &str) -> bool {
+    let noun = script.trim_end_matches(".py").replacen('_', ".", 1);
+    noun.starts_with(name) || name.starts_with(&noun)
 }
 
 /// The command lines of the programs that meson built.
@@ -85,6 +125,13 @@ fn compared(ours: f64, theirs: f64) -> (f64, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_is_run_for_the_figures_of_its_noun() {
+        assert!(may_have("relay.py", "") && may_have("relay.py", "rel"));
+        assert!(may_have("relay.py", "relay.ring") && may_have("relay_log.py", "relay.log_push"));
+        assert!(!may_have("relay_log.py", "relay.ring") && !may_have("relay.py", "gate"));
+    }
 
     #[test]
     fn a_comparison_always_reads_as_a_factor_of_at_least_one() {

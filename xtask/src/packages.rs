@@ -75,7 +75,7 @@ const NEEDS: &[Need] = &[
     need(Probe::Program("ninja"), ALL, ["ninja-build", "ninja-build", "ninja"]),
     of_python(need(
         Probe::Python("import ensurepip"),
-        TESTS,
+        &[Test, Matrix, Bench],
         ["python3-venv", "python3-libs", "python"],
     )),
     of_python(need(
@@ -102,6 +102,11 @@ const NEEDS: &[Need] = &[
     ),
     of_python(want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""])),
 ];
+
+/// What the benches in Python compare with, from PyPI: a module and the package that has it. They are
+/// put into an environment of the bench's own; without one, its figures stand alone.
+pub(crate) const PEERS: &[(&str, &str)] =
+    &[("numpy", "numpy"), ("spead2", "spead2"), ("uvloop", "uvloop")];
 
 impl Need {
     fn is_met(&self) -> bool {

@@ -111,6 +111,41 @@ impl Site {
         self.meson(report, "the indexer", &source, &self.indexer_dir(), &options)
     }
 
+    /// Whether an interpreter finds a module.
+    pub(crate) fn imports(&self, python: &str, module: &str) -> bool {
+        let mut command = self.command(python);
+        command.args(["-c", &format!("import {module}")]);
+        command.output().is_ok_and(|output| output.status.success())
+    }
+
+    /// The interpreter of a virtual environment with these modules, each by the package that has it. One
+    /// that cannot be installed is told of, and left out.
+    pub(crate) fn with_packages(
+        &self,
+        report: &mut Report,
+        name: &str,
+        packages: &[(&str, &str)],
+    ) -> String {
+        let folder = self.target.join(name);
+        let python = folder.join("bin/python").to_string_lossy().into_owned();
+        if !self.imports(&python, "pip") {
+            let mut venv = self.command(&self.python.executable.to_string_lossy());
+            venv.args(["-m", "venv", "--system-site-packages"]).arg(&folder);
+            report.run("make a virtual environment", venv, Reads::Nothing);
+        }
+        for (module, package) in packages {
+            if !self.imports(&python, module) {
+                let mut pip = self.command(&python);
+                pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+                let installed = pip.arg(package).status();
+                if !installed.is_ok_and(|status| status.success()) {
+                    report.skip(package, &format!("pip cannot install it for {}", self.python));
+                }
+            }
+        }
+        python
+    }
+
     /// Configures `build` unless it is configured, and builds it. All builds share what cargo made.
     fn meson(
         &self,

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -102,29 +102,16 @@ fn pytest(site: &Site, report: &mut Report, others: &[PathBuf]) -> Result<()> {
 
 /// The interpreter itself if it has pytest, else a virtual environment of it that does.
 fn with_pytest(site: &Site, report: &mut Report) -> Result<String> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let executable = text(&site.python.executable);
-    let has_pytest = |python: &str| {
-        let mut command = site.command(python);
-        command.args(["-c", "import pytest"]);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    if has_pytest(&executable) {
+    let executable = site.python.executable.to_string_lossy().into_owned();
+    if site.imports(&executable, "pytest") {
         return Ok(executable);
     }
-    let folder = site.target.join("venv");
-    let python = text(&folder.join("bin/python"));
-    if !has_pytest(&python) {
-        let mut venv = site.command(&executable);
-        venv.args(["-m", "venv", "--system-site-packages"]).arg(&folder);
-        report.run("make a virtual environment", venv, Reads::Nothing);
-        let mut pip = site.command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "pytest"]);
-        if !report.run("install pytest in it", pip, Reads::Nothing) {
-            return Err(format!("{executable} has no pytest and cannot install it"));
-        }
+    let python = site.with_packages(report, "venv", &[("pytest", "pytest")]);
+    if site.imports(&python, "pytest") {
+        Ok(python)
+    } else {
+        Err(format!("{executable} has no pytest and cannot install it"))
     }
-    Ok(python)
 }
 
 /// A command that finds a display: the one that is there, or one of its own.
