@@ -388,7 +388,7 @@ a_host_may_offer_the_module_itself (void)
   IN_A_CHILD ();
   PyImport_AppendInittab ("_raddle", PyInit__raddle);
   Py_InitializeEx (0);
-  g_assert_cmpint (GPOINTER_TO_INT (on_a_thread (enter_and_report, NULL)), ==, RADDLE_STATUS_CLOSED);
+  g_assert_cmpint (GPOINTER_TO_INT (on_a_thread (enter_and_report, NULL)), ==, RADDLE_STATUS_NOT_STARTED);
   /* The import adopts, and what the library carries goes first. */
   g_assert_cmpint (PyRun_SimpleString ("import _raddle, raddle\n"
                                        "assert raddle.__spec__.origin.startswith('<libraddle>')"), ==, 0);
