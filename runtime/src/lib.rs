@@ -17,6 +17,8 @@ pub mod error;
 #[cfg(not(raddle_loom))]
 mod exit;
 pub mod gate;
+#[doc(hidden)] // Public for the closures of the layer above, and for tests/loom.
+pub mod lease;
 #[cfg(not(raddle_loom))]
 #[doc(hidden)]
 pub mod object;

@@ -350,6 +350,8 @@ constants (void)
   return RADDLE_STATUS_OK;
 }
 
+#include "misuse_glib.h"
+
 #define OPTION(name, call) \
   static RaddleStatus option_##name (void) { return call; }
 OPTION (program_name_of_null, raddle_options_set_program_name (NULL, "host"))
@@ -443,6 +445,21 @@ static const struct {
   { ROW (log_stop),                 { BUSY,      OK,      OK,      OK,      OK,      OK,     OK } },
   { ROW (references_of_null),       ALWAYS (OK) },
   { ROW (constants),                ALWAYS (OK) },
+  { ROW (closure_of_null),          ALWAYS (NUL) },
+  { ROW (closure_of_a_type),        { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (signal_connect_null),      ALWAYS (NUL) },
+  { ROW (signal_connect_a_type),    { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (signal_wrap_and_drop),     ALWAYS (OK) },
+  { ROW (value_to_python),          { ORDER,     ORDER,   OK,      ORDER,   ORDER,   ORDER,  ORDER } },
+  { ROW (value_to_python_null),     ALWAYS (NUL) },
+  { ROW (value_from_python_null),   ALWAYS (NUL) },
+  { ROW (value_of_object),          ALWAYS (OK) },
+  { ROW (call_null),                ALWAYS (NUL) },
+  { ROW (call_a_type),              { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (pool_push_null),           ALWAYS (NUL) },
+  { ROW (pool_push_a_type),         { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
+  { ROW (pool_push_to_null),        ALWAYS (NUL) },
+  { ROW (types),                    ALWAYS (OK) },
   { ROW (option_program_name_of_null),    ALWAYS (NUL) },
   { ROW (option_program_name_null),       ALWAYS (OK) },
   { ROW (option_program_name_not_utf8),   ALWAYS (INVALID) },

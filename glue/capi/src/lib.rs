@@ -6,8 +6,10 @@
 //! into a number and a message.
 
 mod boundary;
+pub mod closure;
 pub mod gate;
 pub mod glib;
+pub mod gtype;
 pub mod log;
 mod pointer;
 pub mod pygtk_threads;
@@ -16,3 +18,4 @@ pub mod runtime;
 pub mod status;
 pub mod stopper;
 pub mod weave;
+pub mod worker;

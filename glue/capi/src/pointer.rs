@@ -3,13 +3,15 @@
 //! NULL is looked for everywhere. That a pointer which is not NULL is what the header asks for is
 //! the caller's promise, and each function here repeats it.
 
-use core::ffi::{CStr, c_char, c_int, c_uint};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
 
+use ::glib::ffi::{GError, GQuark};
+use ::glib::gobject_ffi::{self, GObject, GValue};
 use ::glib::{MainContext, MainLoop, translate::from_glib_none};
-use pyo3::Bound;
+use pyo3::{Bound, Python};
 use pyo3_ffi::PyObject;
-use raddle::{Entry, Error, Ref, Status};
+use raddle::{Entry, Error, Raised, Ref, Status, gate};
 use raddle_glib::Hold;
 
 /// What is behind `pointer`.
@@ -220,6 +222,144 @@ pub(crate) unsafe fn callable(pointer: *mut PyObject) -> Result<Ref, Error> {
     let entry = Entry::new()?;
     // SAFETY: by the caller's promise, and Python is held.
     Ok(Ref::new(unsafe { Bound::from_borrowed_ptr(entry.py(), pointer) }))
+}
+
+/// The object at `pointer`.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL, [`Status::Invalid`] if the instance is no GObject.
+///
+/// # Safety
+///
+/// A pointer that is not NULL is an instance of some type, alive.
+pub(crate) unsafe fn object(pointer: *mut c_void) -> Result<*mut GObject, Error> {
+    if pointer.is_null() {
+        return Err(null());
+    }
+    // SAFETY: by the caller's promise.
+    let is = unsafe {
+        gobject_ffi::g_type_check_instance_is_a(pointer.cast(), gobject_ffi::G_TYPE_OBJECT)
+    };
+    if is == ::glib::ffi::GFALSE {
+        return Err(Error::new(Status::Invalid, "the instance is no GObject"));
+    }
+    Ok(pointer.cast())
+}
+
+/// The bytes of a text that must be there.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL.
+///
+/// # Safety
+///
+/// As [`text`].
+pub(crate) unsafe fn c_text<'a>(pointer: *const c_char) -> Result<&'a CStr, Error> {
+    if pointer.is_null() {
+        return Err(null());
+    }
+    // SAFETY: by the caller's promise.
+    Ok(unsafe { CStr::from_ptr(pointer) })
+}
+
+/// Whether a handler runs after the class's own.
+///
+/// # Errors
+///
+/// [`Status::Invalid`] for other flags than `G_CONNECT_AFTER`.
+pub(crate) fn connect_flags(flags: c_uint) -> Result<bool, Error> {
+    match flags {
+        0 => Ok(false),
+        gobject_ffi::G_CONNECT_AFTER => Ok(true),
+        _ => Err(Error::new(
+            Status::Invalid,
+            "a Python callable has no data to swap: pass G_CONNECT_DEFAULT or G_CONNECT_AFTER",
+        )),
+    }
+}
+
+/// The value at `pointer`.
+///
+/// # Errors
+///
+/// [`Status::Null`] if it is NULL, [`Status::Invalid`] if it was not initialised.
+///
+/// # Safety
+///
+/// A pointer that is not NULL is a `GValue` that lives during the call.
+pub(crate) unsafe fn value(pointer: *mut GValue) -> Result<*mut GValue, Error> {
+    if pointer.is_null() {
+        return Err(null());
+    }
+    // SAFETY: by the caller's promise.
+    if unsafe { (*pointer).g_type } == gobject_ffi::G_TYPE_INVALID {
+        return Err(Error::new(Status::Invalid, "the GValue has no type: g_value_init() it first"));
+    }
+    Ok(pointer)
+}
+
+/// Runs `body` if this thread holds Python. What it raises stays set, and is told in the message.
+///
+/// # Errors
+///
+/// [`Status::WrongOrder`] if Python is not held, [`Status::Python`] with what was raised; what an
+/// entry says.
+pub(crate) fn held<R>(body: impl FnOnce(Python<'_>) -> Result<R, Raised>) -> Result<R, Error> {
+    if !gate::is_held() {
+        return Err(Error::new(
+            Status::WrongOrder,
+            "objects are made and looked at on a thread that holds Python: enter first",
+        ));
+    }
+    let entry = Entry::new()?;
+    body(entry.py()).map_err(|raised| {
+        let error = Error::new(Status::Python, raised.line().to_owned());
+        raised.put_back(entry.py());
+        error
+    })
+}
+
+/// Puts what was called for where `value` or `error` point to; says whether it is a value.
+///
+/// # Safety
+///
+/// `value` is NULL or zeroed memory for a value, `error` NULL or points to NULL.
+pub(crate) unsafe fn give(
+    called: Result<::glib::Value, *mut GError>,
+    value: *mut GValue,
+    error: *mut *mut GError,
+) -> c_int {
+    match called {
+        Ok(called) => {
+            if !value.is_null() {
+                // SAFETY: by the caller's promise; the content goes with it.
+                unsafe { value.write(called.into_raw()) };
+            }
+            ::glib::ffi::GTRUE
+        }
+        Err(failure) => {
+            // SAFETY: by the caller's promise; the error goes there, or is freed.
+            unsafe { ::glib::ffi::g_propagate_error(error, failure) };
+            ::glib::ffi::GFALSE
+        }
+    }
+}
+
+/// Puts an error where `error` points to.
+///
+/// # Safety
+///
+/// `error` is NULL or points to NULL, and `message` is a text.
+pub(crate) unsafe fn set_error(
+    error: *mut *mut GError,
+    domain: GQuark,
+    code: c_int,
+    message: *const c_char,
+) {
+    // SAFETY: by the caller's promise.
+    unsafe { ::glib::ffi::g_set_error_literal(error, domain, code, message) };
 }
 
 /// The `RaddleHold` that a number from C is.

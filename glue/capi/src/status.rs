@@ -22,6 +22,11 @@ pub struct RaddleStatus(c_uint);
 impl RaddleStatus {
     /// `RADDLE_STATUS_OK`: it was done.
     pub const OK: Self = Self(0);
+
+    /// The number, as the code of an error.
+    pub(crate) fn code(self) -> core::ffi::c_int {
+        self.0.cast_signed()
+    }
 }
 
 impl From<Status> for RaddleStatus {

@@ -90,7 +90,7 @@ fn include_flags() -> Vec<String> {
     let python = env::var("PYO3_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let code = "import sysconfig; print(sysconfig.get_config_var('INCLUDEPY'))";
     let mut flags = vec!["-isystem".to_owned(), ask(&python, &["-c", code])];
-    flags.extend(ask("pkg-config", &["--cflags", "gobject-2.0"]).split(' ').map(str::to_owned));
+    flags.extend(ask("pkg-config", &["--cflags", "gio-2.0"]).split(' ').map(str::to_owned));
     flags.push(format!("-I{}", here("include").display()));
     flags
 }

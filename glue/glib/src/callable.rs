@@ -66,6 +66,11 @@ impl Callable {
         Ok(Self(callable))
     }
 
+    /// The reference, of an object that can be called.
+    pub(crate) fn into_ref(self) -> Ref {
+        self.0
+    }
+
     /// Calls it. `Continue` if it returned something true; nothing is called once the gate is
     /// closed or Python was restarted.
     pub(crate) fn call(&self, arguments: Arguments) -> ControlFlow {

@@ -23,16 +23,34 @@
 //! A callable is a [`raddle::Ref`] or what becomes one, and so may be given, called and dropped on
 //! any thread: there is no `_local` twin of anything here.
 
+#[doc(hidden)] // Public for the C API.
+pub mod call;
 mod callable;
+mod cancellable;
+#[doc(hidden)]
+pub mod closure;
+mod face;
+#[doc(hidden)]
+pub mod failure;
 mod gsource;
 mod main_loop;
 mod module;
+mod object;
+mod opaque;
 mod poll;
-
+mod pygobject;
+#[doc(hidden)]
+pub mod signal;
 mod source;
+#[doc(hidden)]
+pub mod value;
 mod wakeup;
 
+pub use call::call;
+pub use closure::closure;
+pub use failure::domain as error_domain;
 pub use main_loop::{RunError, run};
 pub use module::install;
 pub use poll::{Hold, PollFunc, attach, detach};
+pub use signal::signal_connect;
 pub use source::{fd_add, idle_add, invoke, timeout_add};

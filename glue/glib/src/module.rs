@@ -15,13 +15,18 @@ use raddle::embed::{self, Carried, Extension};
 use raddle::object::{Kind, Pending, Raised};
 use raddle::table::{Definition, ModuleSlots, Table, module_slots};
 
+use crate::object::Handle;
+use crate::opaque::Opaque;
+use crate::{face, failure, value};
+
 const NAME: &CStr = c"_raddle_glib";
 
 /// The functions of the module, by the part of this crate that they belong to.
-const PARTS: [&[PyMethodDef]; 0] = [];
+const PARTS: [&[PyMethodDef]; 1] = [&face::METHODS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 0] = [];
+const CLASSES: [class::Add; 4] =
+    [class::add::<Handle>, class::add::<Opaque>, value::add_enumerations, failure::add];
 
 /// The modules in Python, of the package `raddle`.
 const CARRIED: [Carried; 0] = [];

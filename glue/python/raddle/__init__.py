@@ -23,5 +23,12 @@ __all__ = [
     "python_abi",
 ]
 
+try:
+    from _raddle_glib import GError, GObject, GValue, connect, disconnect, wrap_object
+except ImportError:  # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
+    pass
+else:
+    __all__ += ["GError", "GObject", "GValue", "connect", "disconnect", "wrap_object"]
+
 #: Whether :mod:`raddle.weave` may be used. What it offers may still change.
 ENABLE_EXPERIMENTAL: bool = False

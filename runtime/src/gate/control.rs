@@ -107,8 +107,9 @@ pub(crate) fn is_forked() -> bool {
     GATE.admission.word().is_forked()
 }
 
-/// Which start of Python in this process this is; 0 before the first.
-pub(crate) fn generation() -> u64 {
+/// Which start of Python in this process this is; 0 before the first. Never waits.
+#[must_use]
+pub fn generation() -> u64 {
     GATE.admission.word().generation()
 }
 

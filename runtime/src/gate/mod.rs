@@ -51,6 +51,7 @@ pub(crate) mod stack;
 
 #[cfg(not(raddle_loom))]
 pub use self::{
+    control::generation,
     entry::{
         enter_fresh_raw, enter_plainly, enter_raw, entries_here, is_held, leave_plainly, leave_raw,
         nest, refusal, trim, unnest,

@@ -46,6 +46,12 @@ impl Raised {
         }
     }
 
+    /// The exception itself; `None` if Python was restarted since.
+    #[must_use]
+    pub fn exception<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.exception.try_bind(py)
+    }
+
     /// Its type and its text, as "ValueError: no such page".
     #[must_use]
     pub fn line(&self) -> &str {

@@ -4,6 +4,9 @@
 
 #include <glib-object.h>
 #include <raddle/raddle.h>
+#include <raddle/raddle-closure.h>
+#include <raddle/raddle-gtype.h>
+#include <raddle/raddle-worker.h>
 
 RADDLE_BEGIN_DECLS
 

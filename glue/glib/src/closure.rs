@@ -1,0 +1,250 @@
+//! A Python callable as a `GClosure`, and what happens when it is invoked.
+//!
+//! ```text
+//!   any thread invokes        the lease              Python
+//!   ------------------        ---------              ------
+//!   marshal ----------------> in use? -- revoked --> nothing is called
+//!                             enter -- closed -----> nothing is called
+//!                             values to objects ---> callable(*values)
+//!                             result to a value <--- what it returns, or raises
+//!   any thread invalidates -> revoked: who is inside keeps the callable, the last one drops it
+//! ```
+//!
+//! Invalidating and dropping never enter Python: the callable is a [`Ref`]. The marshal keeps no
+//! entry open, and where Python is held already (`Hold::Turn`, or inside an entry) its own nests.
+
+use core::ffi::{c_uint, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use glib::gobject_ffi::{self, GClosure, GSignalInvocationHint, GValue};
+use glib::translate::{FromGlibPtrNone as _, from_glib_none};
+use pyo3::{Bound, PyAny, Python};
+use pyo3_ffi::{self as ffi, PyObject};
+use raddle::lease::Lease;
+use raddle::object::{Object, Pending};
+use raddle::{Error, Raised, Ref};
+
+use crate::callable::{Callable, Visit};
+use crate::main_loop;
+use crate::value::{self, type_name};
+
+/// How many values are kept on the stack: an instance and seven arguments.
+const USUAL: usize = 8;
+
+/// GLib's record, and the callable behind it.
+#[repr(C)]
+struct PyClosure {
+    /// `struct _GClosure`: its bits and three pointers, which are GLib's alone.
+    base: [*mut c_void; 4],
+    callable: Lease<Ref>,
+}
+
+/// A closure that calls `callable` with the values it is invoked with, on whichever thread that is.
+///
+/// What it returns becomes the result; what it raises goes to `sys.unraisablehook` with the signal's
+/// name, and the result keeps its default. KeyboardInterrupt and SystemExit end the innermost
+/// [`run`](crate::run) of the thread, if there is one. After a stop nothing is called.
+///
+/// # Errors
+///
+/// [`Status::Invalid`](raddle::Status::Invalid) if it is not callable; what [`raddle::enter`] says
+/// if the gate is closed. The callable is dropped then.
+pub fn closure(callable: impl Into<Ref>) -> Result<glib::Closure, Error> {
+    let raw = new(callable.into())?;
+    // SAFETY: a closure that was just made; its floating reference becomes the value's.
+    Ok(unsafe { from_glib_none(raw) })
+}
+
+/// [`closure`] in C's form, with a floating reference.
+///
+/// # Errors
+///
+/// As there.
+pub fn new(callable: Ref) -> Result<*mut GClosure, Error> {
+    let callable = Callable::new(callable)?.into_ref();
+    let size = c_uint::try_from(size_of::<PyClosure>()).unwrap_or(c_uint::MAX);
+    // SAFETY: the size of a record that begins with GLib's; the rest is zero.
+    let raw = unsafe { gobject_ffi::g_closure_new_simple(size, ptr::null_mut()) };
+    let ours: *mut Lease<Ref> = lease(raw);
+    // SAFETY: room for the lease, which nobody knows of yet.
+    unsafe { ours.write(Lease::new(callable)) };
+    // SAFETY: a closure that was just made.
+    unsafe { gobject_ffi::g_closure_set_marshal(raw, Some(marshal)) };
+    // SAFETY: as above; both run once.
+    unsafe {
+        gobject_ffi::g_closure_add_invalidate_notifier(raw, ptr::null_mut(), Some(invalidated));
+    }
+    // SAFETY: as above.
+    unsafe { gobject_ffi::g_closure_add_finalize_notifier(raw, ptr::null_mut(), Some(finalised)) };
+    Ok(raw)
+}
+
+fn lease(closure: *mut GClosure) -> *mut Lease<Ref> {
+    closure.wrapping_byte_add(core::mem::offset_of!(PyClosure, callable)).cast()
+}
+
+unsafe extern "C" fn invalidated(_: *mut c_void, closure: *mut GClosure) {
+    // SAFETY: one of ours, alive during the call.
+    let lease = unsafe { &*lease(closure) };
+    lease.revoke();
+}
+
+unsafe extern "C" fn finalised(_: *mut c_void, closure: *mut GClosure) {
+    // SAFETY: one of ours; nobody invokes it any more, since an invocation keeps a reference.
+    unsafe { ptr::drop_in_place(lease(closure)) };
+}
+
+unsafe extern "C" fn marshal(
+    closure: *mut GClosure,
+    result: *mut GValue,
+    count: c_uint,
+    values: *const GValue,
+    hint: *mut c_void,
+    _: *mut c_void,
+) {
+    // SAFETY: one of ours, which an invocation keeps alive.
+    let lease = unsafe { &*lease(closure) };
+    // Before the entry, so that nobody waits for Python in vain.
+    let Some(callable) = lease.use_it() else { return };
+    let Ok(visit) = Visit::begin() else { return };
+    let py = visit.py();
+    let Some(bound) = callable.try_bind(py) else { return };
+    // SAFETY: `count` values, initialised, as GLib invokes closures.
+    let called = unsafe { call(py, bound.as_ptr(), count as usize, values) };
+    let done = called.and_then(|answer| {
+        if result.is_null() {
+            return Ok(());
+        }
+        // SAFETY: a value of the type that the invoker wants, and an object that is alive.
+        unsafe { value::to_value(py, answer.as_ptr(), result) }
+    });
+    if done.is_err() {
+        // SAFETY: GLib's hint, or null; and the instance, if there is a hint.
+        unsafe { report(py, &bound, hint.cast(), values) };
+    }
+    drop(bound);
+    // While Python is held, so that the callable of a handler that disconnected itself goes here.
+    drop(callable);
+}
+
+/// Calls `callable` with the values.
+///
+/// # Safety
+///
+/// `callable` is alive, and there are `count` values, initialised.
+unsafe fn call(
+    py: Python<'_>,
+    callable: *mut PyObject,
+    count: usize,
+    values: *const GValue,
+) -> Result<Object<'_>, Pending> {
+    // One place in front of the arguments belongs to whoever is called.
+    let mut few = [const { MaybeUninit::<*mut PyObject>::uninit() }; USUAL + 1];
+    let mut many = Vec::new();
+    let places: &mut [MaybeUninit<*mut PyObject>] = if count <= USUAL {
+        &mut few
+    } else {
+        many.resize(count + 1, MaybeUninit::uninit());
+        &mut many
+    };
+    let mut arguments = Arguments { places, count: 0 };
+    for index in 0..count {
+        // SAFETY: within the values, and initialised.
+        let object = unsafe { value::to_python(py, values.wrapping_add(index)) }?;
+        arguments.push(object);
+    }
+    let start = arguments.places[1..].as_ptr().cast::<*mut PyObject>();
+    let flags = count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    // SAFETY: a callable, and so many arguments, with a place in front of them.
+    let raw = unsafe { ffi::PyObject_Vectorcall(callable, start, flags, ptr::null_mut()) };
+    // SAFETY: as that function returns.
+    unsafe { Object::answered(py, raw) }
+}
+
+/// References that go when the call is over.
+struct Arguments<'a> {
+    places: &'a mut [MaybeUninit<*mut PyObject>],
+    count: usize,
+}
+
+impl Arguments<'_> {
+    fn push(&mut self, object: Object<'_>) {
+        self.count += 1;
+        self.places[self.count].write(object.into_ptr());
+    }
+}
+
+impl Drop for Arguments<'_> {
+    fn drop(&mut self) {
+        for place in &self.places[1..=self.count] {
+            // SAFETY: written by `push`.
+            let object = unsafe { place.assume_init() };
+            // SAFETY: owned; Python is held, as it was when the object was pushed.
+            unsafe { ffi::Py_DECREF(object) };
+        }
+    }
+}
+
+/// Takes what was raised to where it belongs, with the signal's name.
+///
+/// # Safety
+///
+/// `hint` is null, or of an emission whose instance is the first of `values`.
+#[cold]
+unsafe fn report(
+    py: Python<'_>,
+    callable: &Bound<'_, PyAny>,
+    hint: *const GSignalInvocationHint,
+    values: *const GValue,
+) {
+    let Some(raised) = Raised::take(py) else { return };
+    // SAFETY: by the caller's promise.
+    let named = unsafe { name_signal(py, callable, hint, values) };
+    main_loop::raise(raised, named.as_ref().unwrap_or(callable));
+    // What the naming may have left.
+    drop(Raised::take(py));
+}
+
+/// "the signal clicked of GtkButton, in <function f>", as a str.
+///
+/// # Safety
+///
+/// As [`report`].
+unsafe fn name_signal<'py>(
+    py: Python<'py>,
+    callable: &Bound<'py, PyAny>,
+    hint: *const GSignalInvocationHint,
+    values: *const GValue,
+) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: by the caller's promise.
+    let hint = unsafe { hint.as_ref() }?;
+    // SAFETY: the number of a signal that is being emitted.
+    let name = unsafe { gobject_ffi::g_signal_name(hint.signal_id) };
+    // SAFETY: its name, which is for ever.
+    let mut name = unsafe { value::native_text(name) };
+    if hint.detail != 0 {
+        // SAFETY: a quark.
+        let detail = unsafe { glib::ffi::g_quark_to_string(hint.detail) };
+        // SAFETY: its text, which is for ever.
+        let detail = unsafe { value::native_text(detail) };
+        name = format!("{name}::{detail}");
+    }
+    // SAFETY: by the caller's promise, the instance that emits.
+    let kind = unsafe { glib::Value::from_glib_none(values) };
+    let kind = type_name(glib::translate::IntoGlib::into_glib(kind.type_()));
+    // SAFETY: alive.
+    let raw = unsafe { ffi::PyObject_Repr(callable.as_ptr()) };
+    // SAFETY: as that function returns.
+    let what =
+        unsafe { Object::owned(py, raw) }.map_or_else(|_| String::new(), |what| what.to_text());
+    let line = value::text(py, &format!("the signal {name} of {kind}, in {what}")).ok()?;
+    // SAFETY: owned, and not null.
+    Some(unsafe { Bound::from_owned_ptr(py, line.into_ptr()) })
+}
+
+/// Whether GLib's record has the size that ours begins with.
+const _: () = {
+    assert!(core::mem::offset_of!(PyClosure, callable) == size_of::<[usize; 4]>());
+    assert!(align_of::<Lease<Ref>>() <= align_of::<usize>());
+};
