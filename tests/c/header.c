@@ -22,11 +22,13 @@ _Static_assert (RADDLE_MICRO_VERSION == 0, "raddle.h says which version this is"
 
 /* What is passed by value or filled in by the library is the same on both sides for ever. */
 _Static_assert (sizeof (RaddleStatus) == sizeof (int), "a status is an int in size");
-_Static_assert (RADDLE_STATUS_OK == 0 && RADDLE_STATUS_NO_MEMORY == 12, "a number keeps its meaning");
+_Static_assert (RADDLE_STATUS_OK == 0 && RADDLE_STATUS_TIMED_OUT == 14, "a number keeps its meaning");
 _Static_assert (sizeof (RaddleHandle) == sizeof (void *), "a handle is a pointer in size");
 _Static_assert (sizeof (RaddleGateStats) == 9 * sizeof (uint64_t), "figures are only ever appended");
 _Static_assert (offsetof (RaddleGateStats, entries) == 0, "the first figure");
 _Static_assert (offsetof (RaddleGateStats, leaked) == 8 * sizeof (uint64_t), "the last figure");
+_Static_assert (sizeof (RaddleRingStats) == 7 * sizeof (uint64_t), "figures are only ever appended");
+_Static_assert (RADDLE_WAIT_PLAIN == 0 && RADDLE_WAIT_RELEASE_PYTHON == 1, "a number keeps its meaning");
 
 /* Every macro can be used as a statement, with and without a semicolon. */
 static void

@@ -2,6 +2,7 @@
  *
  * One row per call, one column per situation. Pairs are closed by the row itself, so that each call
  * finds the situation as its column says. */
+#include "misuse_waits.h"
 #include "support.h"
 
 #include <raddle/pygtk_threads.h>
@@ -426,6 +427,7 @@ static const struct {
   { ROW (stopper_of_no_stage),      ALWAYS (INVALID) },
   { ROW (stopper_without_time),     ALWAYS (INVALID) },
   { ROW (stopper_null),             ALWAYS (NUL) },
+  WAIT_ROWS,
   { ROW (new_null),                 ALWAYS (NUL) },
   { ROW (new_again),                { DOES_IT,   STARTED, STARTED, STARTED, DOES_IT, BUSY,   STARTED } },
   { ROW (adopt_null),               ALWAYS (NUL) },

@@ -128,6 +128,21 @@ impl<T> Ring<T> {
         self.push_until(value, tag, Until::In(timeout))
     }
 
+    /// [`push`](Self::push) or [`push_within`](Self::push_within), as there is a timeout or none.
+    ///
+    /// # Errors
+    ///
+    /// As they.
+    #[cfg(not(raddle_loom))]
+    pub fn push_for<W: Tag>(
+        &self,
+        value: T,
+        tag: W,
+        timeout: Option<Duration>,
+    ) -> Result<(), PushError<T, W::Interrupted>> {
+        self.push_until(value, tag, Until::within(timeout))
+    }
+
     #[inline]
     fn push_until<W: Tag>(
         &self,
@@ -190,6 +205,21 @@ impl<T> Ring<T> {
         timeout: Duration,
     ) -> Result<T, WaitError<W::Interrupted>> {
         self.flow.pop(tag, Until::In(timeout))?;
+        Ok(self.empty())
+    }
+
+    /// [`pop`](Self::pop) or [`pop_within`](Self::pop_within), as there is a timeout or none.
+    ///
+    /// # Errors
+    ///
+    /// As they.
+    #[cfg(not(raddle_loom))]
+    pub fn pop_for<W: Tag>(
+        &self,
+        tag: W,
+        timeout: Option<Duration>,
+    ) -> Result<T, WaitError<W::Interrupted>> {
+        self.flow.pop(tag, Until::within(timeout))?;
         Ok(self.empty())
     }
 

@@ -147,6 +147,20 @@ impl Semaphore {
         self.take_until::<W, true>(tag, Until::In(timeout))
     }
 
+    /// [`get`](Self::get) or [`get_within`](Self::get_within), as there is a timeout or none.
+    ///
+    /// # Errors
+    ///
+    /// As they.
+    #[cfg(not(raddle_loom))]
+    pub fn get_for<W: Tag>(
+        &self,
+        tag: W,
+        timeout: Option<Duration>,
+    ) -> Result<(), WaitError<W::Interrupted>> {
+        self.take_until::<W, true>(tag, Until::within(timeout))
+    }
+
     /// [`get`](Self::get), or if `LEFT` is not set, one that the stop refuses at once.
     #[inline]
     pub(super) fn take_until<W: Tag, const LEFT: bool>(

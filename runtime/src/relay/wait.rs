@@ -154,6 +154,21 @@ mod with_python {
 
     impl core::error::Error for Interrupted {}
 
+    impl Interrupted {
+        /// Sets the exception again, if this thread still holds Python, and says what it was: for a
+        /// caller in C, who is answered with a status.
+        #[must_use]
+        pub fn leave_set(self) -> Error {
+            let Self::Raised(raised) = self else { return self.into() };
+            let error = Error::new(Status::Python, raised.line().to_owned());
+            if gate::is_held() {
+                // SAFETY: held, as was just asked.
+                raised.put_back(unsafe { Python::assume_attached() });
+            }
+            error
+        }
+    }
+
     impl From<Interrupted> for Error {
         fn from(interrupted: Interrupted) -> Self {
             match interrupted {
@@ -163,8 +178,14 @@ mod with_python {
         }
     }
 
-    impl<I: Into<Error>> From<WaitError<I>> for Error {
-        fn from(error: WaitError<I>) -> Self {
+    impl From<WaitError> for Error {
+        fn from(error: WaitError) -> Self {
+            error.widen::<Interrupted>().into()
+        }
+    }
+
+    impl From<WaitError<Interrupted>> for Error {
+        fn from(error: WaitError<Interrupted>) -> Self {
             match error {
                 WaitError::Stopped => {
                     Self::new(Status::Stopped, "it was stopped: make a new one to go on")

@@ -12,6 +12,8 @@ RADDLE_BEGIN_DECLS
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRuntime, raddle_runtime_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOptions, raddle_options_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRing, raddle_ring_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleSemaphore, raddle_semaphore_unref)
 
 /**
  * RaddleHold:

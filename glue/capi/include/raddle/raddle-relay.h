@@ -3,6 +3,8 @@
 #define RADDLE_RELAY_H
 
 #include <raddle/raddle-log.h>
+#include <raddle/raddle-ring.h>
+#include <raddle/raddle-semaphore.h>
 #include <raddle/raddle-stopper.h>
 
 #endif /* RADDLE_RELAY_H */

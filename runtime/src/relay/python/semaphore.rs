@@ -12,7 +12,7 @@ use crate::class::{self, Class};
 use crate::object::{self, Kind, Object, Pending};
 use crate::relay::live::{self, Stop};
 use crate::relay::semaphore::Semaphore;
-use crate::relay::wait::{ReleasePython, Until, WaitError};
+use crate::relay::wait::{ReleasePython, WaitError};
 use crate::shelf::Key;
 use crate::table::Table;
 
@@ -148,7 +148,7 @@ unsafe extern "C" fn get(
     // SAFETY: lent by the caller, or null.
     let timeout = bound.and_then(|[timeout]| unsafe { arguments::timeout(py, timeout) });
     object::answer(timeout.and_then(|timeout| {
-        let result = semaphore.take_until::<_, true>(ReleasePython, Until::within(timeout));
+        let result = semaphore.get_for(ReleasePython, timeout);
         answer(py, result)
     }))
 }
