@@ -108,6 +108,9 @@ const NEEDS: &[Need] = &[
 pub(crate) const PEERS: &[(&str, &str)] =
     &[("numpy", "numpy"), ("spead2", "spead2"), ("uvloop", "uvloop")];
 
+/// What the stream is sent by, and computed with, in its tests; without them some are skipped.
+pub(crate) const SENDERS: &[(&str, &str)] = &[("numpy", "numpy"), ("spead2", "spead2")];
+
 impl Need {
     fn is_met(&self) -> bool {
         match self.probe {

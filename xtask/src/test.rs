@@ -12,7 +12,7 @@ use crate::{
     Result,
     counts::Counts,
     matrix,
-    packages::on_path,
+    packages::{self, on_path},
     python::Python,
     run::{Reads, Report},
     site::Site,
@@ -87,7 +87,9 @@ fn loom(site: &Site, report: &mut Report) {
 /// The tests in Python, the comparison of the indexer with its reference among them.
 fn pytest(site: &Site, report: &mut Report, others: &[PathBuf]) -> Result<()> {
     let python = with_pytest(site, report)?;
+    let senders = site.with_packages(report, "stream-venv", packages::SENDERS);
     let mut pytest = with_display(site, &python);
+    pytest.env("RADDLE_STREAM_PYTHON", senders);
     pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/python"]);
     pytest.env("RADDLE_INDEXER", site.indexer_dir().join("indexer"));
     // The extension module that was built, and the package as it is in the checkout.
