@@ -4,6 +4,7 @@
  * finds the situation as its column says. */
 #include "misuse_waits.h"
 #include "support.h"
+#include "misuse_completion.h"
 
 #include <raddle/pygtk_threads.h>
 #include <string.h>
@@ -445,6 +446,7 @@ static const struct {
   { ROW (log_stats),                ALWAYS (OK) },
   { ROW (log_stats_null),           ALWAYS (NUL) },
   { ROW (log_stop),                 { BUSY,      OK,      OK,      OK,      OK,      OK,     OK } },
+  COMPLETION_ROWS
   { ROW (references_of_null),       ALWAYS (OK) },
   { ROW (constants),                ALWAYS (OK) },
   { ROW (closure_of_null),          ALWAYS (NUL) },

@@ -10,6 +10,7 @@ use raddle_glib::RunError;
 
 use crate::{
     boundary::guard,
+    completion::RaddleCompletions,
     pointer,
     status::{RaddleStatus, answer},
 };
@@ -167,6 +168,45 @@ pub unsafe extern "C" fn raddle_main_context_invoke(
     let invoke = |callable| raddle_glib::invoke(&context, priority.into(), callable);
     // SAFETY: by the caller's promise.
     guard(|| answer(unsafe { pointer::callable(callable) }.and_then(invoke)))
+}
+
+/// See `raddle-glib.h`.
+///
+/// # Safety
+///
+/// `completions` is NULL or a queue, `context` NULL or a main context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_completions_attach(
+    completions: *mut RaddleCompletions,
+    context: *mut ffi::GMainContext,
+    priority: c_int,
+) -> RaddleStatus {
+    guard(|| {
+        // SAFETY: by the caller's promise.
+        let completions = unsafe { pointer::borrow(completions) };
+        // SAFETY: by the caller's promise.
+        let context = unsafe { pointer::context(context) };
+        let attach = |queue: &RaddleCompletions| {
+            raddle_glib::attach_completions(&context, priority.into(), queue.queue())
+        };
+        answer(completions.and_then(attach))
+    })
+}
+
+/// See `raddle-glib.h`.
+///
+/// # Safety
+///
+/// `completions` is NULL or a queue.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_completions_detach(
+    completions: *mut RaddleCompletions,
+) -> RaddleStatus {
+    guard(|| {
+        // SAFETY: by the caller's promise.
+        let completions = unsafe { pointer::borrow(completions) };
+        answer(completions.and_then(|queue| raddle_glib::detach_completions(queue.queue())))
+    })
 }
 
 /// See `raddle-glib.h`.

@@ -7,10 +7,12 @@
 
 mod boundary;
 pub mod closure;
+pub mod completion;
 pub mod gate;
 pub mod glib;
 pub mod gtype;
 pub mod log;
+pub mod operation;
 mod pointer;
 pub mod pygtk_threads;
 pub mod reference;

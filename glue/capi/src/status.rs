@@ -72,6 +72,27 @@ fn free(message: *mut c_char) {
     }
 }
 
+/// The status that a number from C is, if it is that of a failure.
+pub(crate) fn known(number: c_uint) -> Option<Status> {
+    let all = [
+        Status::Null,
+        Status::Invalid,
+        Status::NotStarted,
+        Status::AlreadyStarted,
+        Status::Closed,
+        Status::WrongThread,
+        Status::WrongOrder,
+        Status::Busy,
+        Status::Version,
+        Status::Start,
+        Status::Python,
+        Status::NoMemory,
+        Status::Stopped,
+        Status::TimedOut,
+    ];
+    all.into_iter().find(|status| *status as c_uint == number)
+}
+
 /// See `raddle-status.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn raddle_status_name(status: RaddleStatus) -> *const c_char {

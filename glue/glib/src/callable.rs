@@ -25,6 +25,11 @@ impl Visit {
     pub(crate) fn py(&self) -> Python<'_> {
         self.entry.py()
     }
+
+    /// Runs `body` with PyO3 told that this thread is attached.
+    pub(crate) fn run<R>(&self, body: impl FnOnce(Python<'_>) -> R) -> R {
+        self.entry.run(body)
+    }
 }
 
 impl Drop for Visit {

@@ -4,13 +4,12 @@
 //! The second carries no data: what it serves is its *thread's* wake-up descriptor, asked of a
 //! thread-local. So it does nothing when another thread happens to iterate its context.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use core::mem;
 use std::os::fd::RawFd;
 
 use glib::{ControlFlow, IOCondition, Priority, Source, ffi, translate::*};
 
-use crate::callable::{Arguments, Callable};
 use crate::wakeup;
 
 unsafe extern "C" {
@@ -18,22 +17,26 @@ unsafe extern "C" {
     fn g_unix_fd_source_new(fd: c_int, condition: ffi::GIOCondition) -> *mut ffi::GSource;
 }
 
-/// A source that calls `callable` with `fd` and what it is ready for.
+/// What a source for a file descriptor calls, with what that is ready for.
+pub(crate) type Ready = Box<dyn Fn(RawFd, IOCondition) -> ControlFlow + Send>;
+
+/// A source that calls `ready` with `fd` and what it is ready for.
 pub(crate) fn fd_source(
     fd: RawFd,
     condition: IOCondition,
     priority: Priority,
-    callable: Callable,
+    name: &CStr,
+    ready: Ready,
 ) -> Source {
     // SAFETY: a file descriptor and a condition.
     let source = unsafe { g_unix_fd_source_new(fd, condition.into_glib()) };
-    let data = Box::into_raw(Box::new(callable));
+    let data = Box::into_raw(Box::new(ready));
     // SAFETY: GLib's own way of declaring callbacks of other types than GSourceFunc.
     let call =
         unsafe { mem::transmute::<FdCall, unsafe extern "C" fn(ffi::gpointer) -> c_int>(call_fd) };
     // SAFETY: a source that was just made; it owns the box from here on, and drops it exactly once.
-    unsafe { ffi::g_source_set_callback(source, Some(call), data.cast(), Some(drop_callable)) };
-    named(source, c"raddle-fd", priority)
+    unsafe { ffi::g_source_set_callback(source, Some(call), data.cast(), Some(drop_ready)) };
+    named(source, name, priority)
 }
 
 type FdCall = unsafe extern "C" fn(c_int, ffi::GIOCondition, ffi::gpointer) -> ffi::gboolean;
@@ -44,16 +47,16 @@ unsafe extern "C" fn call_fd(
     data: ffi::gpointer,
 ) -> ffi::gboolean {
     // SAFETY: the box of `fd_source`, which GLib keeps during the call.
-    let callable = unsafe { &*data.cast::<Callable>() };
+    let call = unsafe { &*data.cast::<Ready>() };
     // SAFETY: a condition of GLib's.
     let ready = unsafe { from_glib(ready) };
-    let again = callable.call(Arguments::Ready(fd, ready));
+    let again = call(fd, ready);
     (again == ControlFlow::Continue).into_glib()
 }
 
-unsafe extern "C" fn drop_callable(data: ffi::gpointer) {
+unsafe extern "C" fn drop_ready(data: ffi::gpointer) {
     // SAFETY: the box of `fd_source`, which GLib gives back once.
-    drop(unsafe { Box::from_raw(data.cast::<Callable>()) });
+    drop(unsafe { Box::from_raw(data.cast::<Ready>()) });
 }
 
 /// A source of our own kind: GLib's part first.
@@ -93,7 +96,7 @@ pub(crate) fn signal_source(fd: RawFd) -> Source {
 }
 
 /// Finishes a source, and takes its reference over.
-fn named(source: *mut ffi::GSource, name: &core::ffi::CStr, priority: Priority) -> Source {
+fn named(source: *mut ffi::GSource, name: &CStr, priority: Priority) -> Source {
     // SAFETY: a source that was just made, and a static name.
     unsafe { ffi::g_source_set_name(source, name.as_ptr()) };
     // SAFETY: as above.

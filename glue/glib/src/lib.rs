@@ -29,6 +29,7 @@ mod callable;
 mod cancellable;
 #[doc(hidden)]
 pub mod closure;
+mod completion;
 mod face;
 #[doc(hidden)]
 pub mod failure;
@@ -48,6 +49,7 @@ mod wakeup;
 
 pub use call::call;
 pub use closure::closure;
+pub use completion::{attach_completions, detach_completions};
 pub use failure::domain as error_domain;
 pub use main_loop::{RunError, run};
 pub use module::install;

@@ -68,7 +68,8 @@ pub fn fd_add(
     callable: impl Into<Ref>,
 ) -> Result<SourceId, Error> {
     let callable = Callable::new(callable.into())?;
-    Ok(gsource::fd_source(fd, condition, priority, callable).attach(Some(context)))
+    let ready = Box::new(move |fd, condition| callable.call(Arguments::Ready(fd, condition)));
+    Ok(gsource::fd_source(fd, condition, priority, c"raddle-fd", ready).attach(Some(context)))
 }
 
 /// Calls `callable` once on the thread that runs `context`: at once if that is this thread, as

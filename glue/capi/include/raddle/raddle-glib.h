@@ -14,6 +14,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRuntime, raddle_runtime_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOptions, raddle_options_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRing, raddle_ring_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleSemaphore, raddle_semaphore_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleCompletions, raddle_completions_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOperation, raddle_operation_unref)
 
 /**
  * RaddleHold:
@@ -186,6 +188,51 @@ RaddleStatus  raddle_main_context_invoke     (GMainContext  *context,
  */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus  raddle_main_loop_run           (GMainLoop     *loop);
+
+/**
+ * raddle_completions_attach:
+ * @completions: a queue of completions
+ * @context: (nullable): a main context; %NULL for the default one
+ * @priority: such as %G_PRIORITY_DEFAULT
+ *
+ * Has @context run what is posted to @completions, in batches, on the thread
+ * that iterates it: each batch is one entry of Python, and ends after about
+ * 4 ms so that others have their turn. What is raised goes to
+ * sys.unraisablehook, and the others still run; but KeyboardInterrupt and
+ * SystemExit end the innermost raddle_main_loop_run() of the thread, if there
+ * is one, and what is left waits for the next turn. The source does not
+ * recurse; a loop inside of what is run calls raddle_completions_drain() if it
+ * waits for more. It goes when the queue is closed.
+ *
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NULL; %RADDLE_STATUS_WRONG_ORDER
+ *   if the queue has an owner already; %RADDLE_STATUS_STOPPED if it is closed;
+ *   %RADDLE_STATUS_NOT_STARTED or %RADDLE_STATUS_CLOSED if no runtime is open
+ *
+ * Thread: any, also while another one iterates @context.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_completions_attach      (RaddleCompletions *completions,
+                                              GMainContext      *context,
+                                              gint               priority);
+
+/**
+ * raddle_completions_detach:
+ * @completions: a queue of completions
+ *
+ * Takes @completions from its main context. What was posted stays in it; a
+ * batch that runs goes on.
+ *
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NULL; %RADDLE_STATUS_WRONG_ORDER
+ *   if no main context has it
+ *
+ * Thread: any, before start and after stop too.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_completions_detach      (RaddleCompletions *completions);
 
 RADDLE_END_DECLS
 

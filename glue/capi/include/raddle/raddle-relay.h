@@ -2,6 +2,7 @@
 #ifndef RADDLE_RELAY_H
 #define RADDLE_RELAY_H
 
+#include <raddle/raddle-completion.h>
 #include <raddle/raddle-log.h>
 #include <raddle/raddle-ring.h>
 #include <raddle/raddle-semaphore.h>

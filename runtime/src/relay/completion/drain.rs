@@ -123,6 +123,9 @@ impl Completions {
             // A child, and all of it its parent's.
             let _left = core::mem::ManuallyDrop::new(claim);
         }
+        if self.is_closed() {
+            self.fail_owed(py);
+        }
         drop(inside);
         if let Some(pending) = pending {
             pending.put_back(py);
@@ -172,7 +175,7 @@ impl Batch<'_> {
                 // No more than were taken: there is room for them.
                 let _put = places.put(1);
             }
-            let about = work.run(py);
+            let about = work.run(py, self.asyncio.map(Bound::as_ptr));
             if let Some(raised) = Raised::take(py) {
                 self.raised += 1;
                 if raised.asks_for_end() {

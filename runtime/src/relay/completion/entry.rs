@@ -11,6 +11,7 @@ use std::sync::Arc;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
 
+use super::operation::{Core, Outcome};
 use crate::gate::Ref;
 use crate::object::{Kind, Pending};
 
@@ -37,6 +38,12 @@ impl Data {
     #[must_use]
     pub unsafe fn new(user_data: *mut c_void, notify: Option<Func>) -> Self {
         Self { user_data, notify }
+    }
+
+    /// The pointer.
+    #[must_use]
+    pub const fn user_data(&self) -> *mut c_void {
+        self.user_data
     }
 }
 
@@ -83,6 +90,8 @@ pub(super) enum Work {
     Lent(Lent, Option<Make>, Data),
     /// `callable(*arguments)`, for Python.
     Python(Ref, Ref),
+    /// What became of an operation.
+    Outcome(Arc<Core>, Outcome),
 }
 
 impl fmt::Debug for Work {
@@ -93,13 +102,15 @@ impl fmt::Debug for Work {
             Self::Call(..) => "Call",
             Self::Lent(..) => "Lent",
             Self::Python(..) => "Python",
+            Self::Outcome(..) => "Outcome",
         })
     }
 }
 
 impl Work {
-    /// Runs it. What it raises is left set on this thread, with what it is about, if anything.
-    pub(super) fn run(self, py: Python<'_>) -> Option<Ref> {
+    /// Runs it, for an asyncio loop if one runs this. What it raises is left set on this thread; gives
+    /// what that is about, if anything.
+    pub(super) fn run(self, py: Python<'_>, asyncio: Option<*mut PyObject>) -> Option<Ref> {
         match self {
             Self::Func(func, data) => {
                 // SAFETY: whoever posted it promised that it may be called once, with Python held.
@@ -131,6 +142,12 @@ impl Work {
                 let (callable, arguments) = (callable.try_bind(py)?, arguments.try_bind(py)?);
                 let called = call(callable.as_ptr(), arguments.as_ptr());
                 (!called).then(|| Ref::new(callable))
+            }
+            Self::Outcome(core, outcome) => {
+                if let Some(promise) = core.take_promise() {
+                    promise.settle(py, asyncio, outcome);
+                }
+                None
             }
         }
     }

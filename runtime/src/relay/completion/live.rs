@@ -8,7 +8,8 @@ use std::sync::{Arc, Weak};
 
 use super::own::Own;
 use super::queue::{Completions, Queue};
-use crate::gate::control;
+use crate::error::Closed;
+use crate::gate::{self, control};
 use crate::primitive::{Mutex, MutexGuard, lock};
 
 #[derive(Default)]
@@ -29,6 +30,8 @@ fn live() -> MutexGuard<'static, Live> {
 /// Remembers a queue of this process.
 pub(super) fn add(queue: &Completions) {
     let generation = control::generation();
+    // One that is made between two Pythons is the next one's.
+    let is_there = !matches!(gate::refusal(), Some(Closed::NotStarted | Closed::Stopped));
     let mut live = live();
     let (hasty, closed) = (live.hasty == generation, live.closed == generation);
     if live.queues.len() == live.queues.capacity() {
@@ -36,9 +39,9 @@ pub(super) fn add(queue: &Completions) {
     }
     live.queues.push(Arc::downgrade(&queue.0));
     drop(live);
-    if generation > 0 && closed {
+    if is_there && closed {
         queue.close();
-    } else if generation > 0 && hasty {
+    } else if is_there && hasty {
         queue.end_waits();
     }
 }
@@ -82,7 +85,7 @@ pub(crate) fn close_all() {
     live().closed = control::generation();
     let queues = all();
     // A gate that is closed already leaves nobody who could be told.
-    if crate::gate::enter(|py| queues.iter().for_each(|queue| queue.close_held(py))).is_err() {
+    if gate::enter(|py| queues.iter().for_each(|queue| queue.close_held(py))).is_err() {
         queues.iter().for_each(Completions::close);
     }
 }

@@ -27,9 +27,13 @@ mod drain;
 #[cfg(not(raddle_loom))]
 mod entry;
 #[cfg(not(raddle_loom))]
+mod future;
+#[cfg(not(raddle_loom))]
 mod live;
 #[cfg(not(raddle_loom))]
 mod object;
+#[cfg(not(raddle_loom))]
+mod operation;
 #[cfg(not(raddle_loom))]
 mod own;
 #[cfg(not(raddle_loom))]
@@ -43,6 +47,7 @@ mod queue;
 pub use self::{
     drain::{Budget, DrainError, Drained},
     entry::{Arguments, Callable, Data, Func, Make},
+    operation::Operation,
     queue::{Body, Completions, Full, Refused, Stats},
 };
 #[cfg(not(raddle_loom))]

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use core::ptr;
 use std::time::Duration;
 
-use pyo3::{Bound, Python};
+use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject, PyType_Slot};
 
 use super::drain::{Budget, DrainError};
@@ -14,6 +14,7 @@ use super::python::{self, reference};
 use super::queue::{Completions, Full, Why};
 use crate::arguments;
 use crate::class::{self, Class};
+use crate::error::{Error, Status};
 use crate::gate::{self, Raised};
 use crate::object::{self, Kind, Object, Pending};
 use crate::shelf::Key;
@@ -297,7 +298,7 @@ fn run<'py>(
     py: Python<'py>,
     queue: &Completions,
     budget: Budget,
-    asyncio: Option<&Bound<'py, pyo3::PyAny>>,
+    asyncio: Option<&Bound<'py, PyAny>>,
 ) -> Answer<'py> {
     let drained = gate::enter(|_| queue.drain_for(py, budget, asyncio));
     match drained.unwrap_or_else(|_closed| queue.drain_for(py, budget, asyncio)) {
@@ -311,9 +312,41 @@ fn run<'py>(
 }
 
 impl Completions {
+    /// The queue as a `raddle.Completions`: another object each time, of the same queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::Python`] if Python has none for it: it is ending.
+    pub fn object<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>, Error> {
+        class::new(py, Face(self.clone())).map(|object| python::bound(py, object)).map_err(
+            |_pending| {
+                let line = "there is no object for the queue of completions";
+                Raised::take(py).map_or_else(|| Error::new(Status::Python, line), Error::from)
+            },
+        )
+    }
+
+    /// The queue of a `raddle.Completions`.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::Invalid`] if the object is none.
+    pub fn of_object(object: &Bound<'_, PyAny>) -> Result<Self, Error> {
+        let py = object.py();
+        // SAFETY: alive.
+        let found = unsafe { Object::borrowed(py, object.as_ptr()) }.and_then(|object| {
+            class::of::<Face>(py, &object).ok().flatten().map(|face| face.0.clone())
+        });
+        found.ok_or_else(|| {
+            drop(Raised::take(py));
+            Error::new(Status::Invalid, "the object is no raddle.Completions")
+        })
+    }
+
     /// Closes it where Python is held: its loop lets go of it at once.
     pub(super) fn close_held(&self, py: Python<'_>) {
         self.close();
+        self.fail_owed(py);
         if self.detach_loop(py).is_err()
             && let Some(raised) = Raised::take(py)
         {

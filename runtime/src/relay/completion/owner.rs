@@ -2,6 +2,8 @@
 //! host's, or whoever calls `drain`.
 #![forbid(unsafe_code)]
 
+use core::fmt;
+
 use pyo3::Python;
 use pyo3_ffi::PyObject;
 
@@ -12,46 +14,79 @@ use crate::gate::Raised;
 use crate::object::{Kind, Object, Pending};
 use crate::primitive::lock;
 
+/// Has a source let go of a queue.
+type LetGo = Box<dyn FnOnce() + Send>;
+
 /// Who owns a queue. In a forked child nobody does.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) enum Owner {
     /// Whoever drains it by hand.
     #[default]
     Nobody,
-    /// A source on a main loop, which says who it is by a number.
-    Source(u64),
+    /// A source on a main loop, and how it is told to let go.
+    Source(u64, LetGo),
     /// An asyncio loop.
     Loop(Distant),
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Source(..) => "Source",
+            Self::Loop(_) => "Loop",
+        })
+    }
 }
 
 const TAKEN: &str = "somebody runs this queue of completions already: detach it there first";
 
 impl Completions {
-    /// Makes the source of number `source` the owner: for main loops other than asyncio's.
+    /// Makes a source on a main loop the owner, other than asyncio's: one that polls [`fd`](Self::fd), and
+    /// [drains](Self::drain) when that is readable. `source` is its own number, and `let_go` destroys it:
+    /// called when the queue is closed or [taken from it](Self::take_from_source), on any thread.
     ///
     /// # Errors
     ///
     /// [`Status::WrongOrder`] if the queue has an owner, [`Status::Stopped`] if it is closed.
-    pub fn own(&self, source: u64) -> Result<(), Error> {
+    pub fn give_to_source(
+        &self,
+        source: u64,
+        let_go: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Error> {
+        let mut owner = lock(&self.0.state().owner);
+        // Asked under the lock: whoever closes it looks for the owner afterwards.
         if self.is_closed() {
             return Err(Why::Closed.into());
         }
-        let mut owner = lock(&self.0.state().owner);
         if !matches!(*owner, Owner::Nobody) {
             return Err(Error::new(Status::WrongOrder, TAKEN));
         }
-        *owner = Owner::Source(source);
+        *owner = Owner::Source(source, Box::new(let_go));
         Ok(())
     }
 
-    /// The source of number `source` owns it no more. Whether it did.
-    pub fn disown(&self, source: u64) -> bool {
+    /// Has the source that owns the queue let go of it. Whether one did.
+    pub fn take_from_source(&self) -> bool {
         let mut owner = lock(&self.0.state().owner);
-        let was = matches!(*owner, Owner::Source(number) if number == source);
-        if was {
-            *owner = Owner::Nobody;
+        if !matches!(*owner, Owner::Source(..)) {
+            return false;
         }
-        was
+        let was = core::mem::take(&mut *owner);
+        drop(owner);
+        if let Owner::Source(_, let_go) = was {
+            let_go();
+        }
+        true
+    }
+
+    /// The source of number `source` is no more.
+    pub fn source_has_gone(&self, source: u64) {
+        let mut owner = lock(&self.0.state().owner);
+        let is_it = matches!(*owner, Owner::Source(number, _) if number == source);
+        let was = if is_it { core::mem::take(&mut *owner) } else { Owner::Nobody };
+        drop(owner);
+        drop(was);
     }
 
     /// Has `asyncio` watch the descriptor, and call `callback(asyncio)` when it is readable.

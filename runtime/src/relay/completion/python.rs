@@ -147,6 +147,12 @@ pub(super) fn reference(py: Python<'_>, object: Object<'_>) -> Ref {
     Ref::new(unsafe { Bound::from_owned_ptr(py, object.into_ptr()) })
 }
 
+/// The object, as PyO3 has it.
+pub(super) fn bound<'py>(py: Python<'py>, object: Object<'py>) -> Bound<'py, PyAny> {
+    // SAFETY: owned, and Python is held.
+    unsafe { Bound::from_owned_ptr(py, object.into_ptr()) }
+}
+
 /// An object that is not kept alive, if it can be helped.
 #[derive(Clone, Debug)]
 pub(super) struct Distant {

@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::num::NonZeroU32;
 use core::{fmt, ptr};
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pyo3::{Bound, PyAny, Python};
@@ -13,10 +13,11 @@ use pyo3_ffi::PyObject;
 use super::entry::{Arguments, Callable, Data, Func, Lent, Make, Work};
 use super::list::{List, Taken};
 use super::live;
+use super::operation::Core;
 use super::own::Own;
 use super::owner::Owner;
 use crate::error::{Error, Status};
-use crate::primitive::{AtomicU64, Mutex, Ordering};
+use crate::primitive::{AtomicU64, Mutex, Ordering, lock};
 use crate::relay::bell::Bell;
 use crate::relay::semaphore::Semaphore;
 use crate::relay::wait::{Interrupted, ReleasePython, WaitError};
@@ -100,6 +101,10 @@ pub(super) struct State {
     /// A token for each free place, if the queue is bounded.
     pub(super) places: Option<Semaphore>,
     pub(super) owner: Mutex<Owner>,
+    /// What was started and may have to be failed.
+    pub(super) operations: Mutex<Vec<Weak<Core>>>,
+    /// What a closed queue has not failed yet.
+    pub(super) owed: Mutex<Vec<Arc<Core>>>,
     pub(super) figures: Figures,
 }
 
@@ -118,6 +123,8 @@ impl Queue {
             // Only a child without a free descriptor has none, and then no bound.
             places: self.capacity.and_then(|places| Semaphore::new(places.get()).ok()),
             owner: Mutex::new(Owner::Nobody),
+            operations: Mutex::default(),
+            owed: Mutex::default(),
             figures: Figures::default(),
         })
     }
@@ -342,11 +349,16 @@ impl Completions {
     pub fn close(&self) {
         let state = self.0.state();
         let left = state.list.close(here());
+        // First, so that what is dropped below is not the last to know of its operation.
+        self.set_owed_aside(state);
         if let Some(places) = &state.places {
             places.stop();
         }
         discard(state, left);
-        // The owner looks once more, and lets go of the descriptor.
+        // A source has nothing left to do, but for those that have to be told: then it looks once more.
+        if lock(&state.owed).is_empty() {
+            self.take_from_source();
+        }
         self.0.bell.ring();
     }
 
