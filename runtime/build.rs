@@ -60,5 +60,8 @@ fn main() {
     ] {
         build.file(Path::new("src/cpython").join(source));
     }
+    if env::var_os("CARGO_FEATURE_DYNAMIC_TLS").is_some() {
+        build.define("RADDLE_DYNAMIC_TLS", None);
+    }
     build.includes(includes).std("c11").warnings(true).extra_warnings(false).compile("raddle_shim");
 }

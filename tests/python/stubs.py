@@ -13,6 +13,7 @@ import _raddle
 GIVEN = {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__builtins__"}
 GIVEN_MEMBERS = {"__doc__", "__module__", "__new__", "__weakref__", "__dict__", "__weaklistoffset__",
                  "__dictoffset__", "__static_attributes__", "__firstlineno__", "__hash__", "__slots__",
+                 "__class_getitem__", "__del__", "__reduce__", "__reduce_ex__", "__setstate__", "__sizeof__",
                  # A stub says __init__ where C has __new__, and what `object` has by itself it leaves out.
                  "__init__", "__repr__", "__str__", "__setattr__", "__getattribute__", "__delattr__"}
 #: A slot of C fills all six in at once; a stub names those that make sense.
@@ -78,9 +79,13 @@ def differences(path):
             yield from signatures(name, node, running[name], False)
 
 
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
 def members(node, running):
     stub = names_of(node.body)
-    there = {name for name in vars(running) if name not in GIVEN_MEMBERS | COMPARISONS}
+    there = {name for name in vars(running) if name not in GIVEN_MEMBERS | COMPARISONS and not is_private(name)}
     for name in there - stub.keys():
         yield f"{node.name}.{name} is in _raddle: add it to the stub"
     for name, inner in stub.items():

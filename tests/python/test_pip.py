@@ -176,6 +176,12 @@ def test_it_needs_neither_glib_nor_a_libpython_of_its_own(installed):
     assert not [line for line in needed if "python" in line or "glib" in line], needed
 
 
+def test_it_takes_no_static_thread_local_memory(installed):
+    # Other libraries may have used it up by the time that raddle is imported.
+    assert "STATIC_TLS" not in run("readelf", "-d", installed.extension())
+    assert "STATIC_TLS" in run("readelf", "-d", LIBRARY)
+
+
 def test_its_extension_exports_its_entry_point_and_nothing_else(installed):
     exported = run("nm", "-D", "--defined-only", installed.extension()).split()
     assert exported[1:] == ["T", "PyInit__raddle"]

@@ -6,10 +6,18 @@
 
 #include "gate_shim.h"
 
-/* The gate's record of this thread (runtime/src/gate/slot.rs lays it out). Initial-exec: in a
- * shared library the default model costs a call per access, 7 ns a pair instead of 1.4. */
+/* Initial-exec: in a shared library the default model costs a call per access, 7 ns a pair instead
+ * of 1.4. But it makes all of the library's thread-local memory static, of which a process has
+ * little; an extension module, which comes after all the others, does without. */
+#ifdef RADDLE_DYNAMIC_TLS
+#define SLOT_MODEL "global-dynamic"
+#else
+#define SLOT_MODEL "initial-exec"
+#endif
+
+/* The gate's record of this thread (runtime/src/gate/slot.rs lays it out). */
 _Alignas (64) __thread unsigned char raddle_gate_slot[RADDLE_GATE_SLOT_SIZE]
-    __attribute__ ((tls_model ("initial-exec"), visibility ("hidden")));
+    __attribute__ ((tls_model (SLOT_MODEL), visibility ("hidden")));
 
 void *
 raddle_gate_slot_here (void)

@@ -6,7 +6,7 @@ use pyo3_ffi::{PyInterpreterState, PyThreadState};
 
 unsafe extern "C" {
     #[cfg_attr(
-        all(target_os = "linux", target_arch = "x86_64"),
+        all(target_os = "linux", target_arch = "x86_64", not(feature = "dynamic-tls")),
         expect(dead_code, reason = "the portable twin")
     )]
     fn raddle_gate_slot_here() -> *mut c_void;
@@ -34,7 +34,7 @@ pub(crate) const SLOT_SIZE: usize = 256;
 
 /// The address of this thread's slot: zeroed memory that is there from the thread's first
 /// instruction to its last, thread-exit destructors included.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(feature = "dynamic-tls")))]
 #[inline(always)]
 pub(crate) fn slot_here() -> *mut c_void {
     let slot: *mut c_void;
@@ -52,7 +52,11 @@ pub(crate) fn slot_here() -> *mut c_void {
 }
 
 /// The address of this thread's slot, by a call: the portable twin.
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    not(feature = "dynamic-tls")
+)))]
 #[inline]
 pub(crate) fn slot_here() -> *mut c_void {
     // SAFETY: returns an address and does nothing else.
