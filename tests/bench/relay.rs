@@ -170,6 +170,28 @@ fn through_a_channel() -> f64 {
     )
 }
 
+/// A push and a pop on one thread: nobody ever waits, and no descriptor is touched.
+fn alone() -> f64 {
+    let ring = Ring::new(CAPACITY).expect("the machine has descriptors left");
+    let begun = Instant::now();
+    for item in 0..ITEMS {
+        ring.push(item, Plain).expect("it is not stopped");
+        ring.pop(Plain).expect("it is not stopped");
+    }
+    begun.elapsed().as_secs_f64() * 1e9 / f64::from(ITEMS)
+}
+
+/// A queue under a lock, on one thread: what many write by hand, without waiting, a bound or an end.
+fn locked_alone() -> f64 {
+    let queue = raddle::primitive::Mutex::new(std::collections::VecDeque::new());
+    let begun = Instant::now();
+    for item in 0..ITEMS {
+        raddle::primitive::lock(&queue).push_back(item);
+        raddle::primitive::lock(&queue).pop_front().expect("it was put in");
+    }
+    begun.elapsed().as_secs_f64() * 1e9 / f64::from(ITEMS)
+}
+
 /// The same channel on one thread: nobody ever waits.
 fn nobody_waits() -> f64 {
     let (sender, receiver) = mpsc::sync_channel(CAPACITY as usize);
@@ -192,6 +214,14 @@ fn main() {
             through_ours,
             ("std::sync::mpsc::sync_channel, which cannot be polled", through_a_channel),
             ("sync_channel on one thread", nobody_waits),
+        );
+    }
+    if "relay.ring_uncontended".starts_with(&filter) {
+        measure(
+            "relay.ring_uncontended",
+            alone,
+            ("std::sync::mpsc::sync_channel on one thread", nobody_waits),
+            ("a VecDeque under a lock", locked_alone),
         );
     }
 }
