@@ -133,7 +133,10 @@ pub(super) fn act(
     extent: *const Raw,
 ) -> Result<Raw, Pending> {
     let s = Scheduler::here()?;
-    let Some(source) = s.current.get() else { return refuse("no tasklet runs on this thread") };
+    if s.in_callback.get() {
+        return refuse("Recursive channel call due to callbacks!");
+    }
+    let source = s.caller()?;
     source.set_extent(extent);
     let result = act_here(s, source, channel, value, direction);
     source.set_extent(core::ptr::null());

@@ -266,3 +266,51 @@ pub(super) fn argument(
     // SAFETY: there are `count` of them, as CPython promises.
     unsafe { *arguments.wrapping_offset(index) }
 }
+
+/// The names of a dict's keywords, and one tuple of the arguments and of its values. Both owned.
+pub(super) fn flatten(arguments: Raw, keywords: Raw) -> Result<(Raw, Raw), Pending> {
+    // SAFETY: a dict; a new reference.
+    let names = check(unsafe { ffi::PyDict_Keys(keywords) });
+    // SAFETY: a dict; a new reference.
+    let values = check(unsafe { ffi::PyDict_Values(keywords) });
+    let parts = [names, values];
+    let tuples = parts.map(|part| part.and_then(tuple_of));
+    match tuples {
+        [Ok(names), Ok(values)] => {
+            // SAFETY: two tuples.
+            let all = check(unsafe { ffi::PySequence_Concat(arguments, values) });
+            decref(values);
+            if all.is_err() {
+                decref(names);
+            }
+            all.map(|all| (names, all))
+        }
+        [names, values] => {
+            for part in [names, values].into_iter().flatten() {
+                decref(part);
+            }
+            Err(Pending::is_set())
+        }
+    }
+}
+
+/// The tuple of a list, whose reference it takes. Owned.
+fn tuple_of(list: Raw) -> Result<Raw, Pending> {
+    // SAFETY: a list.
+    let tuple = check(unsafe { ffi::PyList_AsTuple(list) });
+    decref(list);
+    tuple
+}
+
+/// Calls a function with the items of a tuple, the last of which go by the names of another one.
+pub(super) fn call_flat(function: Raw, all: Raw, names: Raw) -> Result<Raw, Pending> {
+    // SAFETY: a tuple.
+    let count = unsafe { ffi::PyTuple_Size(all) };
+    // SAFETY: a tuple.
+    let named = unsafe { ffi::PyTuple_Size(names) };
+    // SAFETY: within the tuple, lent.
+    let items: Vec<Raw> = (0..count).map(|at| unsafe { ffi::PyTuple_GetItem(all, at) }).collect();
+    let positional = (count - named).unsigned_abs();
+    // SAFETY: so many objects that are alive, and a tuple of names for the last of them.
+    check(unsafe { ffi::PyObject_Vectorcall(function, items.as_ptr(), positional, names) })
+}

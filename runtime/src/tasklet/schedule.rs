@@ -89,9 +89,6 @@ fn prepared(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
     if let Some(line) = gate::stack::refusal(&to.stack) {
         return refuse(line);
     }
-    if s.in_callback.get() {
-        return refuse("a scheduler callback must not switch");
-    }
     hooks::scheduled(s, Some(prev), Some(next));
     watchdog::switched(s);
     transfer(s, from, to, next);
@@ -207,7 +204,7 @@ pub(super) fn yield_now(
     extent: *const Raw,
 ) -> Result<Raw, Pending> {
     let s = Scheduler::here()?;
-    let Some(prev) = s.current.get() else { return refuse("no tasklet runs on this thread") };
+    let prev = s.caller()?;
     prev.set_extent(extent);
     let result = yield_here(s, prev, value.unwrap_or(prev.raw()), remove);
     prev.set_extent(ptr::null());
@@ -263,7 +260,7 @@ pub(super) fn end(s: Scheduler, prev: Task, body: *const Body, next: Task) -> ! 
         next.incref();
         s.insert(next);
     }
-    let mut next = next;
+    let mut next = watchdog::soft_interrupt(s, prev, next);
     if next.body.get().is_null() && start::begin(s, next).is_err() {
         // No stack for it: it is told by the one that is always there.
         next = start::cannot_begin(s, next);

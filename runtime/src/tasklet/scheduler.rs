@@ -91,25 +91,41 @@ impl Scheduler {
     /// This thread's, made if it is the first time.
     #[inline(always)]
     pub(super) fn here() -> Result<Self, Pending> {
-        let current = cpython::current();
-        let known = HERE.with(|here| {
-            // Relaxed: the last end that concerns this thread happened with Python held.
-            let fresh =
-                here.state.get() == current && here.ended.get() == ENDED.load(Ordering::Relaxed);
-            if fresh { here.scheduler.get() } else { None }
-        });
-        match known {
+        match Self::known() {
             Some(scheduler) => Ok(scheduler),
             None => Self::look_up(true).and_then(|found| found.ok_or_else(Pending::is_set)),
         }
     }
 
+    /// This thread's, if it has asked for it since another one ended.
+    #[inline(always)]
+    fn known() -> Option<Self> {
+        let current = cpython::current();
+        HERE.with(|here| {
+            // Relaxed: the last end that concerns this thread happened with Python held.
+            let fresh =
+                here.state.get() == current && here.ended.get() == ENDED.load(Ordering::Relaxed);
+            if fresh { here.scheduler.get() } else { None }
+        })
+    }
+
     /// This thread's, if it has one.
     pub(super) fn try_here() -> Option<Self> {
-        Self::look_up(false).unwrap_or_else(|_| {
-            ops::forget_raised();
-            None
+        Self::known().or_else(|| {
+            Self::look_up(false).unwrap_or_else(|_| {
+                ops::forget_raised();
+                None
+            })
         })
+    }
+
+    /// From now on `scheduler` is this thread's, whose state it is: the dict that had it is gone.
+    fn is_here(self) {
+        HERE.with(|here| {
+            here.state.set(self.state.get());
+            here.ended.set(ENDED.load(Ordering::Relaxed));
+            here.scheduler.set(Some(self));
+        });
     }
 
     #[cold]
@@ -185,6 +201,20 @@ impl Scheduler {
         thread::register(scheduler);
         ops::decref(capsule); // Ends the scheduler if it was not stored.
         stored.map(|()| scheduler)
+    }
+
+    /// The tasklet that calls, which is the current one.
+    ///
+    /// # Errors
+    ///
+    /// In a callback: it is not, and must not switch.
+    #[inline(always)]
+    pub(super) fn caller(self) -> Result<Task, Pending> {
+        match self.current.get() {
+            Some(current) if !self.in_callback.get() => Ok(current),
+            Some(_) => ops::refuse("a scheduler callback must not switch"),
+            None => ops::refuse("no tasklet runs on this thread"),
+        }
     }
 
     /// One more who counts on it.
@@ -286,11 +316,14 @@ impl Scheduler {
 
     /// The thread ends, or its interpreter: what it holds is let go.
     pub(super) fn end(self) {
+        if cpython::current() == self.state.get() {
+            self.is_here(); // Its tasklets are ended here and now.
+        }
+        thread::end(self);
+        thread::unregister(self);
+        self.state.set(ptr::null_mut());
         // Relaxed: read with Python held, which is held here.
         ENDED.fetch_add(1, Ordering::Relaxed);
-        thread::unregister(self);
-        thread::end(self);
-        self.state.set(ptr::null_mut());
     }
 }
 

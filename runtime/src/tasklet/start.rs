@@ -73,10 +73,22 @@ unsafe extern "C" fn run(body: *mut u8) -> ! {
     } else {
         ops::decref(given);
         count::follow(s);
-        let (function, arguments) = (task.function.get(), task.arguments.get());
-        ops::answer(ops::call(function, arguments, task.keywords.get()))
+        ops::answer(call(task))
     };
     end(task, body, result)
+}
+
+/// Calls the tasklet's function. All that is referred to for it is the tasklet's own, where the collector
+/// sees it; so keywords are not left to CPython, which would copy the arguments to where it does not.
+fn call(task: Task) -> Result<Raw, Pending> {
+    let (function, arguments) = (task.function.get(), task.arguments.get());
+    if task.keywords.get().is_null() {
+        return ops::call(function, arguments, ptr::null_mut());
+    }
+    let (names, all) = ops::flatten(arguments, task.keywords.get())?;
+    ops::xdecref(task.arguments.replace(all));
+    ops::xdecref(task.keywords.replace(names));
+    ops::call_flat(function, all, names)
 }
 
 /// `result`: what the function returned, owned; null if it raised.

@@ -147,7 +147,7 @@ pub(super) fn remove(task: Task) -> Result<(), Pending> {
 #[inline]
 pub(super) fn run(task: Task, replace: bool, extent: *const Raw) -> Result<Raw, Pending> {
     let s = Scheduler::here()?;
-    let Some(prev) = s.current.get() else { return refuse("no tasklet runs on this thread") };
+    let prev = s.caller()?;
     prev.set_extent(extent);
     let result = run_here(s, prev, task, replace);
     prev.set_extent(ptr::null());

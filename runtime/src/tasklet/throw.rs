@@ -52,10 +52,7 @@ pub(super) fn throw(task: Task, bomb: Raw, pending: bool) -> Result<Raw, Pending
     let result = if pending {
         make_runnable(task)
     } else {
-        match current {
-            Some(current) => schedule(s, current, Some(task)).map(|back| back.value),
-            None => refuse("no tasklet runs on this thread"),
-        }
+        s.caller().and_then(|current| schedule(s, current, Some(task))).map(|back| back.value)
     };
     match result {
         Ok(value) => {

@@ -248,12 +248,13 @@ pub(super) fn run(limit: Limit, flags: i32) -> Result<Raw, Pending> {
         return raise(Kind::Value, "flags must be in [0..255]");
     }
     let s = Scheduler::here()?;
-    let Some(me) = s.current.get() else { return refuse("no tasklet runs on this thread") };
-    if s.in_callback.get() || s.switch_trap.get() != 0 && s.runcount.get() > 1 {
+    let me = s.caller()?;
+    if s.switch_trap.get() != 0 && s.runcount.get() > 1 {
         return refuse("switch_trap");
     }
-    let owns = !matches!(limit, Limit::None) && s.watch.owner.get().is_none();
-    let saved = owns.then(|| Saved::begin(s, me, &limit, flags));
+    let limited = !matches!(limit, Limit::None);
+    let owns = limited && s.watch.owner.get().is_none();
+    let saved = (owns || !limited).then(|| Saved::begin(s, me, &limit, flags));
     let saved = saved.transpose()?;
     s.watchdogs.borrow_mut().push(me);
     me.incref();
@@ -311,15 +312,24 @@ struct Saved {
     scheduler: Scheduler,
     flags: i32,
     due: Option<Arc<AtomicBool>>,
+    /// Whether it is a limit, and not only what to do when nobody can run.
+    owns: bool,
     counting: bool,
 }
 
 impl Saved {
     fn begin(s: Scheduler, me: Task, limit: &Limit, flags: i32) -> Result<Self, Pending> {
         let watch = &s.watch;
-        let mut saved = Self { scheduler: s, flags: watch.flags.get(), due: None, counting: false };
+        let before = watch.flags.get();
+        let mut saved =
+            Self { scheduler: s, flags: before, due: None, owns: true, counting: false };
         match *limit {
-            Limit::None => {}
+            Limit::None => {
+                // Whatever limit is on stays on.
+                saved.owns = false;
+                watch.flags.set(before & !THREADBLOCK | flags & THREADBLOCK);
+                return Ok(saved);
+            }
             Limit::Instructions(most) => {
                 count::begin(s)?;
                 saved.counting = true;
@@ -350,12 +360,15 @@ impl Saved {
 impl Drop for Saved {
     fn drop(&mut self) {
         let watch = &self.scheduler.watch;
+        watch.flags.set(self.flags);
+        if !self.owns {
+            return;
+        }
         watch.counting.set(false);
         watch.soft.set(false);
         watch.switches.set(-1);
         watch.due.set(core::ptr::null());
         watch.owner.set(None);
-        watch.flags.set(self.flags);
         if let Some(due) = self.due.take() {
             timer::cancel(&due);
         }
