@@ -108,6 +108,17 @@ class Ring(Generic[T]):
     @property
     def stopped(self) -> bool: ...
 
+class LogStats(TypedDict):
+    """What became of the native log records."""
+
+    handed: int
+    errors: int
+    waiting: int
+    looped: int
+    elsewhere: int
+    lost: int
+    dropped: dict[str, int]
+
 __version__: str
 python_abi: str
 _C_API: object
@@ -125,6 +136,26 @@ def add_exit_stopper(
     name: str, call: Callable[[], Any], timeout: float = 5.0, stage: str = "pools"
 ) -> tuple[int, int]: ...
 def remove_exit_stopper(generation: int, id: int) -> bool: ...
+def log_start() -> None: ...
+def log_stop(timeout: float | None = None) -> bool: ...
+def log_flush(timeout: float | None = None) -> bool: ...
+def log_stats() -> LogStats: ...
+def log_write(
+    level: int, target: str, message: str, file: str, line: int, function: str, fields: dict[str, Any]
+) -> None: ...
+def log_refresh(threshold: Callable[[str], int]) -> None: ...
+def log_has_sink(name: str) -> bool: ...
+def log_send(
+    sink: str,
+    level: int,
+    logger: str,
+    message: str,
+    file: str,
+    line: int,
+    function: str,
+    thread: str,
+    fields: dict[str, Any],
+) -> None: ...
 
 # raddle.stackless says what these are.
 

@@ -238,3 +238,34 @@ fn set_again(error: RunError) -> Error {
         }
     }
 }
+
+/// See `raddle-glib.h`.
+///
+/// # Safety
+///
+/// `fields` is NULL or has `n_fields` fields, as GLib describes them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_glib_log_writer(
+    level: ffi::GLogLevelFlags,
+    fields: *const ffi::GLogField,
+    n_fields: usize,
+    user_data: *mut c_void,
+) -> ffi::GLogWriterOutput {
+    // SAFETY: by the caller's promise.
+    guard(|| unsafe { raddle_glib::log_writer(level, fields, n_fields, user_data) })
+}
+
+/// See `raddle-glib.h`.
+///
+/// # Safety
+///
+/// `former` may be called with `user_data` on any thread for good, `notify` with it once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_glib_log_install(
+    former: ffi::GLogWriterFunc,
+    user_data: *mut c_void,
+    notify: ffi::GDestroyNotify,
+) -> RaddleStatus {
+    // SAFETY: by the caller's promise.
+    guard(|| answer(unsafe { raddle_glib::install_log_writer(former, user_data, notify) }))
+}

@@ -34,6 +34,7 @@ mod face;
 #[doc(hidden)]
 pub mod failure;
 mod gsource;
+mod log;
 mod main_loop;
 mod module;
 mod object;
@@ -51,6 +52,7 @@ pub use call::call;
 pub use closure::closure;
 pub use completion::{attach_completions, detach_completions};
 pub use failure::domain as error_domain;
+pub use log::{LogWriter, install_log_writer, log_writer};
 pub use main_loop::{RunError, run};
 pub use module::install;
 pub use poll::{Hold, PollFunc, attach, detach};

@@ -64,7 +64,7 @@ const fn methods() -> [PyMethodDef; METHODS] {
     table
 }
 
-/// Adds this crate's part to Python: `raddle.asyncio` and what else stands on GLib. Call it before
+/// Adds this crate's part to Python: `raddle.asyncio`, `raddle.log.GLibHandler` and what else stands on GLib. Call it before
 /// Python is started or adopted (afterwards does as well); once is enough. libraddle has done it when
 /// it is loaded.
 ///
@@ -72,6 +72,7 @@ const fn methods() -> [PyMethodDef; METHODS] {
 ///
 /// [`Status::Start`](raddle::Status::Start) if a Python that runs already refuses the module.
 pub fn install() -> Result<(), Error> {
+    raddle::relay::log::set_sink("glib", crate::log::send);
     embed::add(Extension { name: NAME, init, modules: &CARRIED })
 }
 

@@ -14,6 +14,10 @@ import sys
 
 import _raddle
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _raddle import LogStats
+
 __all__ = ["GLibHandler", "TracingHandler", "flush", "start", "stats", "stop", "write"]
 
 
@@ -39,7 +43,7 @@ def flush(timeout: float | None = None) -> bool:
     return _raddle.log_flush(timeout)
 
 
-def stats() -> dict[str, object]:
+def stats() -> LogStats:
     """What became of the native records of this process so far.
 
     ``handed`` to a logger, ``errors`` of these with which something raised, ``waiting``, ``looped``

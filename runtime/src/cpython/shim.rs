@@ -52,11 +52,7 @@ pub(crate) fn slot_here() -> *mut c_void {
 }
 
 /// The address of this thread's slot, by a call: the portable twin.
-#[cfg(not(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    not(feature = "dynamic-tls")
-)))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(feature = "dynamic-tls"))))]
 #[inline]
 pub(crate) fn slot_here() -> *mut c_void {
     // SAFETY: returns an address and does nothing else.

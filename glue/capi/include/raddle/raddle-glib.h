@@ -234,6 +234,61 @@ RaddleStatus  raddle_completions_attach      (RaddleCompletions *completions,
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus  raddle_completions_detach      (RaddleCompletions *completions);
 
+/**
+ * raddle_glib_log_writer:
+ * @level: the level
+ * @fields: (array length=n_fields): what g_log_structured() was given, or
+ *   g_log()
+ * @n_fields: how many
+ * @user_data: not used
+ *
+ * A GLogWriterFunc, to be passed to g_log_set_writer_func(). It pushes a record
+ * to Python's logging as raddle_log_message() does, and so never waits: to the
+ * logger of the domain, with CODE_FILE, CODE_LINE and CODE_FUNC as its place,
+ * and the other fields as attributes. GLib's error is CRITICAL, its critical
+ * ERROR, message and info INFO; PRIORITY is kept beside it.
+ *
+ * What no Python takes (before its start, after its end or raddle_log_stop()),
+ * what raddle.log.GLibHandler wrote, and what is fatal goes to
+ * g_log_writer_default().
+ *
+ * Returns: %G_LOG_WRITER_HANDLED, or what g_log_writer_default() says
+ *
+ * Thread: any, before start and after stop too.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+GLogWriterOutput raddle_glib_log_writer      (GLogLevelFlags   level,
+                                              const GLogField *fields,
+                                              gsize            n_fields,
+                                              gpointer         user_data);
+
+/**
+ * raddle_glib_log_install:
+ * @former: (nullable) (scope notified): the host's own writer; %NULL for
+ *   g_log_writer_default()
+ * @user_data: (nullable): data for @former
+ * @notify: (nullable): how to free @user_data; called when GLib drops the
+ *   writer, which it does at no time now, or at once if this fails
+ *
+ * Makes raddle_glib_log_writer() GLib's log writer, with @former in the place
+ * of g_log_writer_default(). GLib takes one writer in the life of a process:
+ * call this instead of g_log_set_writer_func(). If @former logs itself, that
+ * goes to g_log_writer_default().
+ *
+ * Returns: %RADDLE_STATUS_OK, or %RADDLE_STATUS_WRONG_ORDER if it was installed
+ *   already
+ *
+ * Thread: any, before start and after stop too.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_glib_log_install        (GLogWriterFunc   former,
+                                              gpointer         user_data,
+                                              GDestroyNotify   notify);
+
 RADDLE_END_DECLS
 
 #endif /* RADDLE_GLIB_H */

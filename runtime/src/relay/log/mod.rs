@@ -51,6 +51,6 @@ pub use record::{Record, push, push_formatted};
 #[cfg(not(raddle_loom))]
 pub use target::Target;
 #[cfg(not(raddle_loom))]
-pub use worker::{Stats, flush, is_closed, start, stats, stop};
+pub use worker::{Stats, flush, is_served, start, stats, stop};
 #[cfg(not(raddle_loom))]
 pub(crate) use worker::{is_needed, python_started, stop_at_exit};

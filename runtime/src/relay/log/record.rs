@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::drops::now;
-use super::fields::{Buffer, Fields};
+use super::fields::Buffer;
 use super::level::Level;
 use super::post::Mode;
 use super::target::{ASK, Target};
@@ -26,7 +26,7 @@ pub struct Record<'a> {
     pub line: u32,
     /// The function, or nothing.
     pub function: &'a [u8],
-    /// The structured fields, as [`Fields::as_bytes`] has them.
+    /// The structured fields, as [`Fields::as_bytes`](super::Fields::as_bytes) has them.
     pub fields: &'a [u8],
 }
 
@@ -130,7 +130,7 @@ pub fn push_formatted(
     level: Level,
     (file, line): (&'static str, u32),
     message: fmt::Arguments<'_>,
-    fields: &Fields,
+    fields: &[u8],
 ) {
     let mut buffer = Buffer::new();
     let message = match message.as_str() {
@@ -141,15 +141,7 @@ pub fn push_formatted(
             buffer.as_bytes()
         }
     };
-    push(&Record {
-        target,
-        level,
-        message,
-        file: file.as_bytes(),
-        line,
-        function: b"",
-        fields: fields.as_bytes(),
-    });
+    push(&Record { target, level, message, file: file.as_bytes(), line, function: b"", fields });
 }
 
 /// Logs to a [`Target`](crate::relay::log::Target) from any thread: a level, a format, and before it
@@ -169,7 +161,8 @@ macro_rules! log {
             let mut fields = $crate::relay::log::Fields::new();
             $(fields.add(stringify!($name), $value);)+
             $crate::relay::log::push_formatted(
-                target, level, (file!(), line!()), format_args!($($format)+), &fields,
+                target, level, (file!(), line!()), format_args!($($format)+),
+                fields.as_bytes(),
             );
         }
     }};
@@ -178,7 +171,7 @@ macro_rules! log {
         if target.is_enabled(level) {
             $crate::relay::log::push_formatted(
                 target, level, (file!(), line!()), format_args!($($format)+),
-                &$crate::relay::log::Fields::new(),
+                &[],
             );
         }
     }};

@@ -94,7 +94,7 @@ impl<H: Copy, const SLOTS: usize, const BYTES: usize> Ring<H, SLOTS, BYTES> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         // Before the claim: nobody waits for this thread's allocation.
         let long = (length > BYTES).then(|| parts.concat().into_boxed_slice());
-        let Some((slot, turn)) = self.claim() else { return false };
+        let Some((slot, turn, next)) = self.claim() else { return false };
         slot.content.with_mut(|content| {
             // SAFETY: the claim makes the slot this thread's until its turn is odd.
             let content = unsafe { &mut *content };
@@ -107,12 +107,14 @@ impl<H: Copy, const SLOTS: usize, const BYTES: usize> Ring<H, SLOTS, BYTES> {
         });
         // Release: whoever sees the turn sees the content.
         slot.turn.store(turn + 1, Ordering::Release);
+        // The reader's processor has the next slot: asked for now, it is here by the next push.
+        prefetch(&self.slots[next]);
         true
     }
 
     /// Moves the tail past a free slot.
     #[inline]
-    fn claim(&self) -> Option<(&Slot<H, BYTES>, u64)> {
+    fn claim(&self) -> Option<(&Slot<H, BYTES>, u64, usize)> {
         let mut at = self.tail.0.load(Ordering::Relaxed);
         loop {
             let (index, turn) = Self::split(at);
@@ -131,7 +133,7 @@ impl<H: Copy, const SLOTS: usize, const BYTES: usize> Ring<H, SLOTS, BYTES> {
             // Relaxed: the turn carries the content from thread to thread, the tail only counts.
             let (claimed, relaxed) = (at + 1, Ordering::Relaxed);
             match self.tail.0.compare_exchange_weak(at, claimed, relaxed, relaxed) {
-                Ok(_) => return Some((slot, turn)),
+                Ok(_) => return Some((slot, turn, Self::split(claimed).0)),
                 Err(moved) => at = moved,
             }
         }
@@ -185,8 +187,10 @@ impl<H: Copy, const SLOTS: usize, const BYTES: usize> Ring<H, SLOTS, BYTES> {
     /// Has the system put memory behind every slot, so that no writer waits for it.
     pub fn touch(&self) {
         for slot in &self.slots {
-            // Relaxed: adds nothing; but it is a write, for the page's sake.
-            slot.turn.fetch_add(0, Ordering::Relaxed);
+            // Relaxed: changes nothing. But it writes, which a `fetch_add` of 0 would be spared, and only
+            // a write has the page made.
+            let relaxed = Ordering::Relaxed;
+            let _unused_yet = slot.turn.compare_exchange(0, 0, relaxed, relaxed);
         }
     }
 
@@ -216,6 +220,19 @@ impl<H: Copy, const SLOTS: usize, const BYTES: usize> Ring<H, SLOTS, BYTES> {
     }
 }
 
+/// Has the processor fetch the beginning of a slot, where it can be asked to.
+#[inline(always)]
+fn prefetch<T>(slot: &T) {
+    #[cfg(all(target_arch = "x86_64", not(raddle_loom)))]
+    for line in 0..3 {
+        let place = core::ptr::from_ref(slot).cast::<i8>().wrapping_add(line * 64);
+        // SAFETY: a hint, which touches nothing, at whatever address.
+        unsafe { core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_ET0 }>(place) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(raddle_loom))))]
+    let _ = slot;
+}
+
 impl<H, const BYTES: usize> Content<H, BYTES> {
     const fn empty() -> Self {
         Self {
@@ -232,11 +249,10 @@ impl<H, const BYTES: usize> Content<H, BYTES> {
         let mut room = &mut self.bytes[..];
         for part in parts {
             let (here, rest) = room.split_at_mut(part.len());
+            let here = here.as_mut_ptr().cast::<u8>();
             // SAFETY: a byte may be written over one that has no value yet, and the two slices are as
             // long as each other and apart.
-            unsafe {
-                here.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(part.as_ptr(), part.len())
-            };
+            unsafe { here.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
             room = rest;
         }
     }

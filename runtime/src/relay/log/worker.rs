@@ -91,6 +91,17 @@ pub(super) static LOG: Log = Log {
     bell: OnceLock::new(),
 };
 
+/// What a hold of Python found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// More than it had time for.
+    More,
+    /// Records, and handed them all over.
+    All,
+    /// None.
+    Nothing,
+}
+
 /// What became of the records so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -163,13 +174,13 @@ pub fn stop(timeout: Option<Duration>) -> bool {
     released(|| LOG.stop(deadline))
 }
 
-/// Whether records go to stderr now: after a stop, or where no Python will ever take them.
+/// Whether a Python runs that takes records: not before its start, and not after a stop.
 #[must_use]
-pub fn is_closed() -> bool {
+pub fn is_served() -> bool {
     match LOG.post.mode() {
-        Mode::Awake | Mode::Asleep => false,
-        Mode::Closed => true,
-        Mode::Idle => !matches!(gate::refusal(), None | Some(Closed::NotStarted)),
+        Mode::Awake | Mode::Asleep => true,
+        Mode::Closed => false,
+        Mode::Idle => gate::refusal().is_none(),
     }
 }
 
@@ -386,13 +397,17 @@ impl Log {
                 self.post.close();
             }
             match self.hold(&mut desk, stopping) {
-                Ok(true) => quiet = 0,
-                Ok(false) if stopping => {
+                Ok(Held::More) => quiet = 0,
+                Ok(_) if stopping => {
                     if self.end() {
                         return;
                     }
                 }
-                Ok(false) => self.nap(&mut quiet, &desk),
+                Ok(Held::All) => {
+                    quiet = 0;
+                    self.nap(&mut quiet, &desk);
+                }
+                Ok(Held::Nothing) => self.nap(&mut quiet, &desk),
                 Err(_closed) => {
                     // The gate closed without a stop of ours: nobody takes records any more.
                     self.post.close();
@@ -418,15 +433,15 @@ impl Log {
         true
     }
 
-    /// Holds Python once, if there is a reason to. Says whether there is more to do.
-    fn hold(&'static self, desk: &mut Desk, stopping: bool) -> Result<bool, Closed> {
+    /// Holds Python once, if there is a reason to.
+    fn hold(&'static self, desk: &mut Desk, stopping: bool) -> Result<Held, Closed> {
         let flushing = self.office().flushes > 0;
         let report =
             self.drops.is_pending() && (stopping || flushing || desk.reported.elapsed() >= SWEEP);
         let sweep = desk.sweeps_idle && desk.swept.elapsed() >= SWEEP;
         if !self.ring.has_next() && !report && !sweep {
             self.done();
-            return Ok(false);
+            return Ok(Held::Nothing);
         }
         let entry = Entry::new()?;
         let begun = Instant::now();
@@ -449,7 +464,11 @@ impl Log {
         HANDING.set(false);
         drop(entry);
         self.done();
-        Ok(more)
+        Ok(match handed {
+            _ if more => Held::More,
+            0 => Held::Nothing,
+            _ => Held::All,
+        })
     }
 
     /// Tells those who flush how far it is.
