@@ -10,7 +10,7 @@ use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyObject};
 
 use crate::object::{Kind, Object, Pending};
-use crate::primitive::{AtomicPtr, Ordering};
+use crate::primitive::{AtomicPtr, Mutex, Ordering, lock};
 
 /// What is kept, one place each.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +53,30 @@ pub enum Key {
 static SHELF: [AtomicPtr<PyObject>; Key::Last as usize + 1] =
     [const { AtomicPtr::new(ptr::null_mut()) }; Key::Last as usize + 1];
 
+/// Pointers for C that follow a place, each with the place that it follows.
+static MIRRORS: Mutex<Vec<(Key, &'static AtomicPtr<PyObject>)>> = Mutex::new(Vec::new());
+
+/// Has `pointer` follow a place from now on.
+pub(crate) fn mirror(key: Key, pointer: &'static AtomicPtr<PyObject>) {
+    let mut mirrors = lock(&MIRRORS);
+    // Release: as `put`. With the lock held, so that no change is missed.
+    pointer.store(peek(key), Ordering::Release);
+    mirrors.push((key, pointer));
+}
+
+/// A place has changed, or all have.
+fn reflect() {
+    for (key, pointer) in lock(&MIRRORS).iter() {
+        // Release: as `put`.
+        pointer.store(peek(*key), Ordering::Release);
+    }
+}
+
 /// Puts an object on the shelf, in place of the one of an earlier generation.
 pub fn put(key: Key, object: Object<'_>) {
     // Release: whoever reads the pointer sees the object. One that is replaced went with its Python.
     SHELF[key as usize].store(object.into_ptr(), Ordering::Release);
+    reflect();
 }
 
 /// The object, lent: alive while Python is held, until its exit handlers have run.
@@ -79,7 +99,9 @@ pub fn find(key: Key) -> Option<NonNull<PyObject>> {
 /// Puts an object there (owned, or null for none) and gives back what was there (likewise).
 pub(crate) fn swap(_held: Python<'_>, key: Key, object: *mut PyObject) -> *mut PyObject {
     // AcqRel: as `get` and `put`.
-    SHELF[key as usize].swap(object, Ordering::AcqRel)
+    let before = SHELF[key as usize].swap(object, Ordering::AcqRel);
+    reflect();
+    before
 }
 
 /// The object, lent; null if there is none.
@@ -91,9 +113,10 @@ pub(crate) fn peek(key: Key) -> *mut PyObject {
 
 /// Python's exit handlers run: gives all objects back.
 pub fn clear(_held: Python<'_>) {
-    for place in &SHELF {
-        // AcqRel: as `get` and `put`.
-        let object = place.swap(ptr::null_mut(), Ordering::AcqRel);
+    // AcqRel: as `get` and `put`.
+    let objects = SHELF.each_ref().map(|place| place.swap(ptr::null_mut(), Ordering::AcqRel));
+    reflect();
+    for object in objects {
         // SAFETY: Python is held, and the reference was the shelf's.
         unsafe { ffi::Py_XDECREF(object) };
     }
@@ -105,4 +128,5 @@ pub fn forget() {
         // Relaxed: nobody holds a Python that could read it.
         place.store(ptr::null_mut(), Ordering::Relaxed);
     }
+    reflect();
 }

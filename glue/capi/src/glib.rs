@@ -15,18 +15,6 @@ use crate::{
     status::{RaddleStatus, answer},
 };
 
-/// Adds the GLib part to every Python that this library will start or adopt, whoever comes first: a
-/// host's call, or the import of `_raddle`. The loader calls it before either can.
-#[used]
-#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
-#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
-static INSTALL: extern "C" fn() = install;
-
-extern "C" fn install() {
-    // Fails only where Python runs and the gate is open, which no code of this library has opened yet.
-    guard(|| drop(raddle_glib::install()));
-}
-
 /// See `raddle-glib.h`.
 ///
 /// # Safety

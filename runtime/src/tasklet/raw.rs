@@ -20,7 +20,8 @@ pub use super::watchdog::{IGNORE_NESTING, SOFT, THREADBLOCK, TOTALTIMEOUT};
 use super::{hooks, kinds, module, schedule, task, thread, throw, watchdog};
 use crate::cpython;
 use crate::object::{Kind, Pending};
-use crate::shelf::Key;
+use crate::primitive::AtomicPtr;
+use crate::shelf::{self, Key};
 
 /// An exception is set on this thread.
 pub type Failed = Pending;
@@ -53,6 +54,14 @@ pub fn tasklet_type() -> *mut PyObject {
 #[must_use]
 pub fn channel_type() -> *mut PyObject {
     kinds::channel_type()
+}
+
+/// Has two pointers follow the types of the Python that runs: null while there is none.
+#[doc(alias = "PyTasklet_TypePtr")]
+#[doc(alias = "PyChannel_TypePtr")]
+pub fn mirror_types(tasklet: &'static AtomicPtr<PyObject>, channel: &'static AtomicPtr<PyObject>) {
+    shelf::mirror(Key::Tasklet, tasklet);
+    shelf::mirror(Key::Channel, channel);
 }
 
 /// `TaskletExit`, lent; null while there is none.
@@ -167,6 +176,27 @@ pub fn run(tasklet: *mut PyObject) -> Answer {
 #[doc(alias = "PyTasklet_Switch")]
 pub fn switch(tasklet: *mut PyObject) -> Answer {
     task::run(a_tasklet(tasklet)?, true, core::ptr::null())
+}
+
+/// Answers a function that made a tasklet of its caller's frame, in Stackless before 2.5.
+///
+/// # Errors
+///
+/// DeprecationWarning where warnings are errors, and else RuntimeError.
+#[doc(alias = "PyTasklet_Become")]
+#[doc(alias = "PyTasklet_Capture")]
+pub fn refuse_capture(function: &str) -> Answer {
+    let line =
+        format!("{function} is deprecated since Stackless 2.5: bind a tasklet to a function");
+    let warning = std::ffi::CString::new(line).unwrap_or_default();
+    // SAFETY: read only, and written by Python before anybody holds it.
+    let category = unsafe { pyo3_ffi::PyExc_DeprecationWarning };
+    // SAFETY: a class of warnings, and a text that ends with a NUL.
+    ops::check_status(unsafe { pyo3_ffi::PyErr_WarnEx(category, warning.as_ptr(), 1) })?;
+    ops::refuse(
+        "a frame that runs cannot be moved to another C stack: make a tasklet of a function, by \
+         PyTasklet_New and PyTasklet_Setup",
+    )
 }
 
 /// Puts a tasklet at the end of its thread's run queue, if it is in none.
@@ -293,6 +323,8 @@ pub enum Question {
     Atomic,
     /// `PyTasklet_GetIgnoreNesting`.
     IgnoreNesting,
+    /// `PyTasklet_GetPendingIrq`.
+    PendingIrq,
     /// `PyTasklet_GetBlockTrap`.
     BlockTrap,
     /// `PyTasklet_IsMain`.
@@ -325,6 +357,7 @@ pub fn ask(tasklet: *mut PyObject, question: Question) -> Result<c_int, Failed> 
     Ok(match question {
         Question::Atomic => task.atomic.get().into(),
         Question::IgnoreNesting => task.ignore_nesting.get().into(),
+        Question::PendingIrq => task.pending_irq.get().into(),
         Question::BlockTrap => task.block_trap.get().into(),
         Question::Main => task.is_main().into(),
         Question::Current => task.is_current().into(),
@@ -399,6 +432,21 @@ pub fn current_id() -> u64 {
 pub fn run_watchdog(timeout: i64, flags: c_int) -> Answer {
     let limit = if timeout > 0 { Limit::Instructions(timeout) } else { Limit::None };
     watchdog::run(limit, flags)
+}
+
+/// As [`run_watchdog`] without flags, from a thread's main tasklet only.
+///
+/// # Errors
+///
+/// RuntimeError in another tasklet; as [`run_watchdog`].
+#[doc(alias = "PyStackless_RunWatchdog")]
+pub fn run_from_main(timeout: i64) -> Answer {
+    if !is_on_main()? {
+        return ops::refuse(
+            "only a thread's main tasklet may call this; the others call stackless.run",
+        );
+    }
+    run_watchdog(timeout, 0)
 }
 
 /// As [`run_watchdog`], until so many nanoseconds have passed: looked at when a tasklet is switched to.

@@ -16,7 +16,10 @@ fn symbols() -> BTreeSet<String> {
     let map = file(MAP);
     let names = map.text.lines().filter_map(|line| line.trim().strip_suffix(';'));
     names
-        .filter(|name| name.starts_with(|first: char| first.is_lowercase()))
+        // The module's entry point is CPython's to call, not a host's.
+        .filter(|name| {
+            name.starts_with(|first: char| first.is_alphabetic()) && !name.starts_with("PyInit_")
+        })
         .map(str::to_owned)
         .collect()
 }
