@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import importlib.util
 import os
@@ -11,10 +12,14 @@ import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
 import raddle
+
+HELD = ctypes.PyDLL(str(Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"))
+FREE = ctypes.CDLL(str(Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"))
 
 
 def loops():
@@ -340,3 +345,76 @@ def test_it_is_subclassed_and_weakly_referenced():
 
     queue = Mine(3)
     assert weakref.ref(queue)() is queue and queue.capacity == 3
+
+
+@contextlib.contextmanager
+def native(queue):
+    """The queue as C has it."""
+    pointer = ctypes.c_void_p()
+    assert HELD.raddle_completions_from_object(ctypes.py_object(queue), ctypes.byref(pointer)) == 0
+    yield pointer
+    FREE.raddle_completions_unref(pointer)
+
+
+def start(pointer):
+    """An operation that C has started, and the future that Python awaits."""
+    operation, future = ctypes.c_void_p(), ctypes.py_object()
+    status = HELD.raddle_operation_new(pointer, None, None, None, ctypes.byref(operation), ctypes.byref(future))
+    assert status == 0
+    return operation, future.value
+
+
+def test_native_code_finishes_what_a_coroutine_awaits(loop):
+    async def main():
+        with raddle.Completions() as queue, native(queue) as pointer:
+            queue.attach()
+            operations = [start(pointer) for _ in range(100)]
+
+            def finish():
+                for number, (operation, _) in enumerate(operations):
+                    # Without Python, as ctypes gives it up for the call.
+                    assert FREE.raddle_operation_finish_int64(operation, ctypes.c_int64(number)) == 0
+                    FREE.raddle_operation_unref(operation)
+
+            thread = threading.Thread(target=finish)
+            thread.start()
+            results = await asyncio.wait_for(asyncio.gather(*(future for _, future in operations)), 20)
+            thread.join()
+            assert results == list(range(100))
+
+    loop.run_until_complete(main())
+
+
+def test_cancelling_a_task_cancels_the_operation_that_it_awaits(loop):
+    async def main():
+        with raddle.Completions() as queue, native(queue) as pointer:
+            queue.attach()
+            operation, future = start(pointer)
+
+            async def wait():
+                await future
+
+            task = asyncio.ensure_future(wait())
+            await asyncio.sleep(0)
+            FREE.raddle_operation_is_cancelled.restype = ctypes.c_bool
+            assert not FREE.raddle_operation_is_cancelled(operation)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await until(lambda: FREE.raddle_operation_is_cancelled(operation))
+            assert FREE.raddle_operation_finish_none(operation) == 0
+            FREE.raddle_operation_unref(operation)
+
+    loop.run_until_complete(main())
+
+
+def test_leaving_the_queue_fails_what_is_still_awaited(loop):
+    async def main():
+        with raddle.Completions() as queue, native(queue) as pointer:
+            queue.attach()
+            operation, future = start(pointer)
+        with pytest.raises(raddle.Stopped, match="closed before"):
+            await asyncio.wait_for(future, 20)
+        FREE.raddle_operation_unref(operation)
+
+    loop.run_until_complete(main())
