@@ -36,6 +36,9 @@ pub mod tasklet;
 pub mod weave;
 
 #[cfg(not(raddle_loom))]
+#[doc(hidden)]
+pub use cpython::{length_unheld, shows_length};
+#[cfg(not(raddle_loom))]
 pub use embed::{Options, Runtime, StopError, python_abi};
 pub use error::{Closed, Error, Status};
 #[cfg(not(raddle_loom))]

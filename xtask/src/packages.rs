@@ -101,6 +101,13 @@ const NEEDS: &[Need] = &[
         ["pybind11-dev", "pybind11-devel", "pybind11"],
     ),
     of_python(want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""])),
+    // The interpreter's own tests of asyncio, which raddle's loop has to pass.
+    want(
+        Probe::Python("import test.test_asyncio"),
+        TESTS,
+        // A pattern, as apt takes it: the name has the version in it.
+        ["^libpython3.[0-9]+-testsuite$", "python3-test", "python"],
+    ),
 ];
 
 /// What the benches in Python compare with, from PyPI: a module and the package that has it. They are

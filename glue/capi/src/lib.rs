@@ -5,6 +5,7 @@
 //! panics in, `pointer` turns what C passes into what Rust trusts, `status` turns what Rust answers
 //! into a number and a message.
 
+pub mod asyncio;
 mod boundary;
 pub mod closure;
 pub mod completion;

@@ -30,11 +30,13 @@ mod cancellable;
 #[doc(hidden)]
 pub mod closure;
 mod completion;
+mod event_loop;
 mod face;
 #[doc(hidden)]
 pub mod failure;
 mod gsource;
 mod log;
+mod main_context;
 mod main_loop;
 mod module;
 mod object;
@@ -44,6 +46,7 @@ mod pygobject;
 #[doc(hidden)]
 pub mod signal;
 mod source;
+mod turn;
 #[doc(hidden)]
 pub mod value;
 mod wakeup;
@@ -51,6 +54,7 @@ mod wakeup;
 pub use call::call;
 pub use closure::closure;
 pub use completion::{attach_completions, detach_completions};
+pub use event_loop::{event_loop, on_error, on_quit};
 pub use failure::domain as error_domain;
 pub use log::{LogWriter, install_log_writer, log_writer};
 pub use main_loop::{RunError, run};

@@ -13,23 +13,37 @@ use raddle::Error;
 use raddle::class;
 use raddle::embed::{self, Carried, Extension};
 use raddle::object::{Kind, Pending, Raised};
+use raddle::shelf::Key;
 use raddle::table::{Definition, ModuleSlots, Table, module_slots};
 
+use crate::event_loop::LoopSource;
+use crate::main_context::{self, Context};
 use crate::object::Handle;
 use crate::opaque::Opaque;
 use crate::{face, failure, value};
 
 const NAME: &CStr = c"_raddle_glib";
 
+/// Where the types are on the runtime's shelf.
+pub(crate) const MAIN_CONTEXT: Key = Key::Above0;
+pub(crate) const LOOP_SOURCE: Key = Key::Above1;
+
 /// The functions of the module, by the part of this crate that they belong to.
-const PARTS: [&[PyMethodDef]; 1] = [&face::METHODS];
+const PARTS: [&[PyMethodDef]; 2] = [&face::METHODS, &main_context::FUNCTIONS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 4] =
-    [class::add::<Handle>, class::add::<Opaque>, value::add_enumerations, failure::add];
+const CLASSES: [class::Add; 6] = [
+    class::add::<Handle>,
+    class::add::<Opaque>,
+    value::add_enumerations,
+    failure::add,
+    class::add::<Context>,
+    class::add::<LoopSource>,
+];
 
 /// The modules in Python, of the package `raddle`.
-const CARRIED: [Carried; 0] = [];
+const CARRIED: [Carried; 1] =
+    [("raddle.asyncio", false, include_str!("../../python/raddle/asyncio.py"))];
 
 const METHODS: usize = {
     let (mut part, mut count) = (0, 1);

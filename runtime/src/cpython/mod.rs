@@ -1,12 +1,14 @@
 //! The only place that knows CPython's private layout: the shim's functions, and what stands in
 //! for them in each minor version.
 
+mod length;
 mod shim;
 mod start;
 pub(crate) mod tasklet;
 mod thread_state;
 mod view;
 
+pub use length::{length_unheld, shows_length};
 pub(crate) use shim::{Build, SLOT_SIZE, built_for, slot_here};
 pub(crate) use start::Start;
 pub(crate) use thread_state::{

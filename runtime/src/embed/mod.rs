@@ -33,6 +33,13 @@ pub use self::{module::PyInit__raddle, options::Options, stop::StopError, versio
 use crate::error::Error;
 use crate::gate::control;
 
+/// Which start of Python in this process the present one is.
+#[doc(hidden)]
+#[must_use]
+pub fn generation() -> u64 {
+    control::generation()
+}
+
 /// One start of Python, or the adoption of one that runs.
 ///
 /// A name, not an owner: clones are equal, may be sent to any thread, and dropping them all stops

@@ -39,6 +39,12 @@ impl Raised {
         }
     }
 
+    /// The exception, to be used while Python is held; `None` if Python was restarted since.
+    #[must_use]
+    pub fn try_bind<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.exception.try_bind(py)
+    }
+
     /// Hands it to `sys.unraisablehook`, which names `about`.
     pub fn report(self, about: &Bound<'_, PyAny>) {
         if let Some(exception) = self.exception.try_bind(about.py()) {

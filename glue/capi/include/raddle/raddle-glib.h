@@ -289,6 +289,97 @@ RaddleStatus  raddle_glib_log_install        (GLogWriterFunc   former,
                                               gpointer         user_data,
                                               GDestroyNotify   notify);
 
+/**
+ * RaddleAsyncioFunc:
+ * @exception: (nullable): the Python exception, lent for the call
+ * @user_data: what was set with the function
+ *
+ * Tells the host of an asyncio event loop what its turns came to.
+ *
+ * Thread: the one that runs the loop's context, holding Python.
+ *
+ * Since: 0.1
+ */
+typedef void (*RaddleAsyncioFunc) (PyObject *exception, gpointer user_data);
+
+/**
+ * raddle_asyncio_get_loop:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @out_loop: (out) (transfer full): the event loop, a Python object
+ *
+ * The asyncio event loop that lives on @context, a
+ * raddle.asyncio.GLibEventLoop, made if there is none. From then on its tasks
+ * run whenever @context is iterated, by g_main_loop_run(), GApplication or
+ * whatever the host does; it stays until Python code closes it or Python ends.
+ * Hand it tasks by asyncio.run_coroutine_threadsafe(), or on the context's own
+ * thread by its create_task().
+ *
+ * Returns: %RADDLE_STATUS_OK; %RADDLE_STATUS_NULL; a status of raddle_enter();
+ *   %RADDLE_STATUS_PYTHON if another asyncio loop has @context, or
+ *   raddle.asyncio cannot be imported
+ *
+ * Thread: any, holding Python or not, before @context runs or while it does;
+ * enters Python. Drop the object with raddle_decref().
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_asyncio_get_loop        (GMainContext      *context,
+                                              PyObject         **out_loop);
+
+/**
+ * raddle_asyncio_set_error_func:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the
+ *   function; %NULL for none
+ * @user_data: passed to @func
+ * @notify: (nullable): called once with @user_data when @func is needed no
+ *   more, also if this call fails or @func is %NULL
+ *
+ * Has @func called with each exception that leaves a turn of the context's
+ * event loop while a host runs it. These are KeyboardInterrupt and SystemExit;
+ * others are handled by asyncio, whose exception handler logs them. Without
+ * @func they end the innermost raddle_main_loop_run() of the thread, and
+ * without such a run go to sys.unraisablehook. The loop goes on in any case.
+ *
+ * Returns: as raddle_asyncio_get_loop()
+ *
+ * Thread: any; enters Python. @notify may be called on any thread.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_asyncio_set_error_func  (GMainContext      *context,
+                                              RaddleAsyncioFunc  func,
+                                              gpointer           user_data,
+                                              GDestroyNotify     notify);
+
+/**
+ * raddle_asyncio_set_quit_func:
+ * @context: (nullable): a main context; %NULL for the default one
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the
+ *   function; %NULL for none
+ * @user_data: passed to @func
+ * @notify: (nullable): called once with @user_data when @func is needed no
+ *   more, also if this call fails or @func is %NULL
+ *
+ * Has @func called when Python code asks the host that runs the context to end
+ * its loop: with %NULL after loop.stop(), with the exception if a SystemExit
+ * has left a turn (instead of the error function). raddle itself never ends the
+ * process.
+ *
+ * Returns: as raddle_asyncio_get_loop()
+ *
+ * Thread: any; enters Python. @notify may be called on any thread.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_asyncio_set_quit_func   (GMainContext      *context,
+                                              RaddleAsyncioFunc  func,
+                                              gpointer           user_data,
+                                              GDestroyNotify     notify);
+
 RADDLE_END_DECLS
 
 #endif /* RADDLE_GLIB_H */

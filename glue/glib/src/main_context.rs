@@ -1,0 +1,232 @@
+//! `raddle.MainContext`: a GMainContext for Python code that has no PyGObject.
+//!
+//! It hashes and compares by its address, as PyGObject's does, so that the one may stand in for the
+//! other where PyGObject asks whose context an event loop has.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::ptr;
+
+use glib::MainContext;
+use glib::translate::{ToGlibPtr, from_glib_none};
+use pyo3::Python;
+use pyo3_ffi::{
+    self as ffi, Py_hash_t, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot,
+};
+use raddle::arguments;
+use raddle::class::{self, Class};
+use raddle::object::{self, Kind, Object, Pending};
+use raddle::shelf::Key;
+use raddle::table::Table;
+
+/// The value of such an object.
+#[derive(Debug)]
+pub(crate) struct Context(pub(crate) MainContext);
+
+impl Class for Context {
+    const NAME: &'static CStr = c"raddle.MainContext";
+    const DOC: &'static CStr = c"MainContext()\n--\n\nA new GMainContext.";
+    const KEY: Key = crate::module::MAIN_CONTEXT;
+
+    fn new(
+        py: Python<'_>,
+        arguments: *mut PyObject,
+        keywords: *mut PyObject,
+    ) -> Result<Self, Pending> {
+        // SAFETY: what CPython called the type with.
+        unsafe { arguments::bind_tuple::<0>(py, "MainContext", [], 0, arguments, keywords) }?;
+        Ok(Self(MainContext::new()))
+    }
+
+    fn methods() -> *mut PyMethodDef {
+        METHODS.start()
+    }
+
+    fn slots() -> Vec<PyType_Slot> {
+        let hash: ffi::hashfunc = hash;
+        let compare: ffi::richcmpfunc = compare;
+        vec![
+            PyType_Slot {
+                slot: ffi::Py_tp_getset,
+                pfunc: PROPERTIES.start::<PyGetSetDef>().cast(),
+            },
+            PyType_Slot { slot: ffi::Py_tp_hash, pfunc: hash as *mut c_void },
+            PyType_Slot { slot: ffi::Py_tp_richcompare, pfunc: compare as *mut c_void },
+        ]
+    }
+}
+
+static METHODS: Table<[PyMethodDef; 6]> = Table::new([
+    of_type(c"default", default, c"default()\n--\n\nThe context of the process."),
+    of_type(
+        c"thread_default",
+        thread_default,
+        c"thread_default()\n--\n\nThis thread's own default context, or None.",
+    ),
+    class::method(
+        c"iteration",
+        iteration,
+        c"iteration(may_block=True)\n--\n\nOne turn of the context; whether anything was dispatched.",
+    ),
+    class::method_alone(c"wakeup", wakeup, c"wakeup()\n--\n\nEnd the context's sleep."),
+    class::method_alone(
+        c"is_owner",
+        is_owner,
+        c"is_owner()\n--\n\nWhether this thread runs the context now.",
+    ),
+    PyMethodDef::zeroed(),
+]);
+
+static PROPERTIES: Table<[PyGetSetDef; 2]> = Table::new([
+    class::property(c"address", address, c"Where it is, as an int."),
+    PyGetSetDef {
+        name: ptr::null(),
+        get: None,
+        set: None,
+        doc: ptr::null(),
+        closure: ptr::null_mut(),
+    },
+]);
+
+/// The module's functions about contexts.
+pub(crate) const FUNCTIONS: [PyMethodDef; 1] = [PyMethodDef {
+    ml_name: c"main_context_at".as_ptr(),
+    ml_meth: ffi::PyMethodDefPointer { PyCFunction: context_at },
+    ml_flags: ffi::METH_O,
+    ml_doc: c"The raddle.MainContext for the GMainContext at an address.".as_ptr(),
+}];
+
+const fn of_type(
+    name: &'static CStr,
+    function: ffi::PyCFunction,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    let mut row = class::method_alone(name, function, doc);
+    row.ml_flags |= ffi::METH_STATIC;
+    row
+}
+
+/// The Python object for a context.
+pub(crate) fn wrap(py: Python<'_>, context: MainContext) -> Result<Object<'_>, Pending> {
+    class::new(py, Context(context))
+}
+
+fn pointer(context: &MainContext) -> *mut glib::ffi::GMainContext {
+    context.to_glib_none().0
+}
+
+/// The context of `this`, which CPython calls a method of.
+///
+/// # Safety
+///
+/// An object of the type, alive during `'a`.
+unsafe fn of<'a>(this: *mut PyObject) -> &'a MainContext {
+    // SAFETY: by the caller's promise.
+    &unsafe { class::value::<Context>(this) }.0
+}
+
+unsafe extern "C" fn context_at(_: *mut PyObject, address: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: alive; anything but an int is refused.
+    let raw = unsafe { ffi::PyLong_AsVoidPtr(address) }.cast::<glib::ffi::GMainContext>();
+    if raw.is_null() {
+        // SAFETY: Python is held.
+        if unsafe { ffi::PyErr_Occurred() }.is_null() {
+            let _set = Pending::new(py, Kind::Value, "there is no main context at 0");
+        }
+        return ptr::null_mut();
+    }
+    // SAFETY: the address of a context that is alive, as raddle.asyncio takes it from PyGObject.
+    let context: MainContext = unsafe { from_glib_none(raw) };
+    object::answer(wrap(py, context))
+}
+
+unsafe extern "C" fn default(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    object::answer(wrap(py, MainContext::default()))
+}
+
+unsafe extern "C" fn thread_default(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    let context = MainContext::thread_default();
+    object::answer(context.map_or_else(|| Ok(Object::none(py)), |context| wrap(py, context)))
+}
+
+unsafe extern "C" fn iteration(
+    this: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: Py_ssize_t,
+    keywords: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    let names = [c"may_block"];
+    // SAFETY: what CPython called the method with.
+    let bound = unsafe { arguments::bind(py, "iteration", names, 0, arguments, count, keywords) };
+    // SAFETY: null or alive, and Python is held.
+    let may_block = bound.and_then(|[may_block]| unsafe { arguments::truth(may_block, true) });
+    let Ok(may_block) = may_block else { return ptr::null_mut() };
+    // SAFETY: CPython calls a method of an object of the type.
+    let context = unsafe { of(this) };
+    let dispatched = raddle::release(|| context.iteration(may_block));
+    // What a callback of Python's has raised was reported; a signal's handler has its turn here.
+    // SAFETY: Python is held.
+    if unsafe { ffi::PyErr_CheckSignals() } != 0 {
+        return ptr::null_mut();
+    }
+    // SAFETY: Python is held.
+    unsafe { ffi::PyBool_FromLong(dispatched.into()) }
+}
+
+unsafe extern "C" fn wakeup(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: CPython calls a method of an object of the type.
+    unsafe { of(this) }.wakeup();
+    Object::none(py).into_ptr()
+}
+
+unsafe extern "C" fn is_owner(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: CPython calls a method of an object of the type.
+    let is_owner = unsafe { of(this) }.is_owner();
+    // SAFETY: CPython calls this with Python held.
+    unsafe { ffi::PyBool_FromLong(is_owner.into()) }
+}
+
+unsafe extern "C" fn address(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: CPython asks an object of the type.
+    let address = pointer(unsafe { of(this) });
+    // SAFETY: Python is held; any pointer is taken for a number.
+    unsafe { ffi::PyLong_FromVoidPtr(address.cast()) }
+}
+
+unsafe extern "C" fn hash(this: *mut PyObject) -> Py_hash_t {
+    // SAFETY: CPython asks an object of the type. An address is never -1, which would be an error.
+    pointer(unsafe { of(this) }).addr().cast_signed()
+}
+
+unsafe extern "C" fn compare(
+    this: *mut PyObject,
+    other: *mut PyObject,
+    operation: c_int,
+) -> *mut PyObject {
+    let is_ours = ptr::eq(
+        // SAFETY: alive.
+        unsafe { ffi::Py_TYPE(this) },
+        // SAFETY: alive.
+        unsafe { ffi::Py_TYPE(other) },
+    );
+    if !is_ours || !matches!(operation, ffi::Py_EQ | ffi::Py_NE) {
+        // SAFETY: Python is held.
+        let not = unsafe { ffi::Py_NotImplemented() };
+        // SAFETY: alive as long as Python.
+        unsafe { ffi::Py_INCREF(not) };
+        return not;
+    }
+    // SAFETY: both are of the type, whose objects CPython compares.
+    let same = unsafe { of(this) } == unsafe { of(other) };
+    // SAFETY: Python is held.
+    unsafe { ffi::PyBool_FromLong((same == (operation == ffi::Py_EQ)).into()) }
+}
