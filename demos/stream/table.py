@@ -19,18 +19,11 @@ REDRAW = 0.25
 
 async def heaps(native, ahead):
     """Give heap after heap, with so many asked for at a time, until there are no more."""
-    loop = asyncio.get_running_loop()
-
-    def ask():
-        future = loop.create_future()
-        native.ask(future)  # a native thread completes it
-        return future
-
-    asked = collections.deque(ask() for _ in range(ahead))
+    asked = collections.deque(native.ask() for _ in range(ahead))  # a native thread completes them
     while asked:
         heap = await asked.popleft()
         if heap is not None:
-            asked.append(ask())
+            asked.append(native.ask())
             yield heap
 
 
@@ -82,6 +75,8 @@ class Table:
 
     def __init__(self, native):
         self.native, self.types, self.rows = native, {}, {}
+        #: Items that came before their description: heaps are not in order.
+        self.early = collections.deque(maxlen=1000)
         self.begun, self.drawn = time.monotonic(), 0
         self.live = sys.stdout.isatty()
 
@@ -93,11 +88,15 @@ class Table:
                 log.warning("item 0x%x is of no type that is known here: %r", number, header)
                 continue
             self.types[number] = (name, dtype)
-        for number, value in heap["items"].items():
-            if number in self.types:
-                name, dtype = self.types[number]
-                values = read(value, dtype) if isinstance(value, bytes) else [value]
-                self.rows.setdefault(number, Statistics(name)).add(values)
+        self.early.extend(heap["items"].items())
+        for _ in range(len(self.early)):
+            number, value = self.early.popleft()
+            if number not in self.types:
+                self.early.append((number, value))
+                continue
+            name, dtype = self.types[number]
+            values = read(value, dtype) if isinstance(value, bytes) else [value]
+            self.rows.setdefault(number, Statistics(name)).add(values)
 
     def lines(self):
         counts = self.native.counts()
@@ -128,7 +127,7 @@ class Table:
 async def show(native, options):
     """Show the table until the stream ends; say whether that was by Ctrl-C."""
     loop = asyncio.get_running_loop()
-    loop.add_reader(native.fd, native.drain)
+    native.completions.attach(loop)
     interrupted = False
 
     def interrupt():

@@ -1,4 +1,4 @@
-//! What Python sees of the receiver: three functions, and heaps as dicts.
+//! What Python sees of the receiver: a queue, three functions, and heaps as dicts.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 use raddle::Ref;
 use raddle::primitive::Ordering;
-use raddle::relay::completion::{Budget, Completions};
+use raddle::relay::completion::Completions;
 
 use crate::counts::{Counts, Fate};
 use crate::heap::Heap;
@@ -45,6 +45,10 @@ pub fn run(
     result?.extract()
 }
 
+fn raise(error: raddle::Error) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
 /// The functions, as attributes of a module.
 fn native<'py>(
     py: Python<'py>,
@@ -52,27 +56,19 @@ fn native<'py>(
     completions: &Completions,
 ) -> PyResult<Bound<'py, PyModule>> {
     let module = PyModule::new(py, "native")?;
-    module.setattr("fd", completions.fd())?;
-    let queue = completions.clone();
-    let drain = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| match queue
-        .drain(arguments.py(), Budget::default())
-    {
-        Ok(_) => Ok(()),
-        Err(error) => Err(PyRuntimeError::new_err(error.to_string())),
-    };
-    module.setattr("drain", PyCFunction::new_closure(py, Some(c"drain"), None, drain)?)?;
+    module.setattr("completions", completions.object(py).map_err(raise)?)?;
 
     let (theirs, queue) = (Arc::clone(receiver), completions.clone());
     let ask = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-        let future = Ref::new(arguments.get_item(0)?);
-        let (queue, counts) = (queue.clone(), Arc::clone(theirs.counts()));
+        let (operation, future) = queue.start(arguments.py(), || ()).map_err(raise)?;
+        let counts = Arc::clone(theirs.counts());
         let give = move |heap: Option<Heap>| {
             let delivery = Delivery { counts, heap };
-            // Refused when the loop has gone: then the delivery counts what it carries as undelivered.
-            drop(queue.post(move |py| delivery.settle(py, &future)));
+            // On an assembler's thread. Nobody awaits it any more: the delivery is dropped, and counts.
+            drop(operation.finish_with(move |py| delivery.make(py)));
         };
         if theirs.ask(Box::new(give)) {
-            return Ok(());
+            return Ok(future.unbind());
         }
         Err(PyRuntimeError::new_err("too many heaps are asked for at a time"))
     };
@@ -99,26 +95,16 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// Gives the heap to the future, on the loop's thread.
-    fn settle(mut self, py: Python<'_>, future: &Ref) {
-        let Some(future) = future.try_bind(py) else { return };
-        let is_done = |future: &Bound<'_, PyAny>| future.call_method0("done")?.is_truthy();
-        let settled = is_done(&future).and_then(|done| {
-            if done {
-                return Ok(());
-            }
-            let value = self.heap.as_ref().map(|heap| to_dict(py, heap)).transpose()?;
-            future.call_method1("set_result", (value,))?;
-            if let Some(heap) = self.heap.take() {
-                self.counts.add(Fate::Delivered, heap.packets);
-                // Relaxed: a figure.
-                self.counts.heaps.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        });
-        if let Err(error) = settled {
-            error.write_unraisable(py, Some(&future));
+    /// Makes what the future gives, on the loop's thread.
+    fn make(mut self, py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+        let Some(heap) = &self.heap else { return Some(py.None().into_bound(py)) };
+        let dict = to_dict(py, heap).map_err(|error| error.restore(py)).ok()?;
+        if let Some(heap) = self.heap.take() {
+            self.counts.add(Fate::Delivered, heap.packets);
+            // Relaxed: a figure.
+            self.counts.heaps.fetch_add(1, Ordering::Relaxed);
         }
+        Some(dict.into_any())
     }
 }
 
