@@ -30,7 +30,7 @@ static METHODS: Table<[PyMethodDef; 12]> = Table::new([
     switching(
         c"send_exception",
         send_exception,
-        c"send_exception(exc, *args)\n--\n\nRaise exc(*args) in one who receives.",
+        c"send_exception(exc, /, *args)\n--\n\nRaise exc(*args) in one who receives.",
     ),
     switching(
         c"send_throw",
