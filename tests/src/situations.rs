@@ -145,6 +145,8 @@ while semaphore.waits < 4:
 const MAIN_WAITS: Situation = Situation {
     code: "
 import os, signal, time
+# Whoever runs a script in the background has it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 semaphore = raddle.Semaphore()
 def interrupt():
     while semaphore.waits < 1:
