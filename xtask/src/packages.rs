@@ -113,7 +113,7 @@ const NEEDS: &[Need] = &[
 /// What the benches in Python compare with, from PyPI: a module and the package that has it. They are
 /// put into an environment of the bench's own; without one, its figures stand alone.
 pub(crate) const PEERS: &[(&str, &str)] =
-    &[("numpy", "numpy"), ("spead2", "spead2"), ("uvloop", "uvloop")];
+    &[("gbulb", "gbulb"), ("numpy", "numpy"), ("spead2", "spead2"), ("uvloop", "uvloop")];
 
 /// What the stream is sent by, and computed with, in its tests; without them some are skipped.
 pub(crate) const SENDERS: &[(&str, &str)] = &[("numpy", "numpy"), ("spead2", "spead2")];
