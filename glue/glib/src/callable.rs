@@ -85,10 +85,9 @@ impl Callable {
         if let Some(raised) = Raised::take(visit.py()) {
             main_loop::raise(raised, &callable);
         }
-        wakeup::look_again(visit.py());
+        wakeup::note_call();
         drop(callable);
         drop(visit);
-        wakeup::note_entries();
         if again == Some(true) { ControlFlow::Continue } else { ControlFlow::Break }
     }
 }

@@ -17,8 +17,9 @@ use core::ffi::{c_uint, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use glib::gobject_ffi::{self, GClosure, GSignalInvocationHint, GValue};
-use glib::translate::{FromGlibPtrNone as _, from_glib_none};
+use glib::ffi::GType;
+use glib::gobject_ffi::{self, GClosure, GObject, GSignalInvocationHint, GValue};
+use glib::translate::from_glib_none;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
 use raddle::lease::Lease;
@@ -80,6 +81,70 @@ pub fn new(callable: Ref) -> Result<*mut GClosure, Error> {
     Ok(raw)
 }
 
+/// A closure for a signal without arguments or result: a handler in C's form, which GLib calls by the
+/// signal's own marshaller, without values and without a look at them.
+///
+/// # Errors
+///
+/// As [`closure`].
+pub(crate) fn new_plain(callable: Ref) -> Result<*mut GClosure, Error> {
+    let callable = Callable::new(callable)?.into_ref();
+    let lease = Box::into_raw(Box::new(Lease::new(callable)));
+    // SAFETY: functions are pointers of one size; GLib calls this one with an instance and the data.
+    let handler: unsafe extern "C" fn() = unsafe { core::mem::transmute::<Plain, _>(handle) };
+    // SAFETY: a handler, and its data.
+    let raw = unsafe { gobject_ffi::g_cclosure_new(Some(handler), lease.cast(), None) };
+    // SAFETY: a closure that was just made; both run once.
+    unsafe { gobject_ffi::g_closure_add_invalidate_notifier(raw, lease.cast(), Some(revoked)) };
+    // SAFETY: as above.
+    unsafe { gobject_ffi::g_closure_add_finalize_notifier(raw, lease.cast(), Some(freed)) };
+    Ok(raw)
+}
+
+type Plain = unsafe extern "C" fn(*mut GObject, *mut c_void);
+
+unsafe extern "C" fn revoked(lease: *mut c_void, _: *mut GClosure) {
+    // SAFETY: the box of `new_plain`, which is freed later.
+    let lease = unsafe { &*lease.cast::<Lease<Ref>>() };
+    lease.revoke();
+}
+
+unsafe extern "C" fn freed(lease: *mut c_void, _: *mut GClosure) {
+    // SAFETY: the box of `new_plain`, once.
+    drop(unsafe { Box::from_raw(lease.cast::<Lease<Ref>>()) });
+}
+
+unsafe extern "C" fn handle(instance: *mut GObject, lease: *mut c_void) {
+    // SAFETY: the box of `new_plain`, which lives as long as the closure: an invocation keeps that.
+    let lease = unsafe { &*lease.cast::<Lease<Ref>>() };
+    let Some(callable) = lease.use_it() else { return };
+    let Ok(visit) = Visit::begin() else { return };
+    let py = visit.py();
+    let Some(bound) = callable.try_bind(py) else { return };
+    // SAFETY: the instance that emits, alive.
+    let called = unsafe { value::object_to_python(py, instance) }.and_then(|object| {
+        let places = [ptr::null_mut(), object.as_ptr()];
+        let (start, count) = (places[1..].as_ptr(), 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET);
+        // SAFETY: a callable, and one argument with a place in front of it.
+        let raw =
+            unsafe { ffi::PyObject_Vectorcall(bound.as_ptr(), start, count, ptr::null_mut()) };
+        // SAFETY: as that function returns.
+        unsafe { Object::answered(py, raw) }
+    });
+    if called.is_err() {
+        // SAFETY: an instance, alive.
+        let hint = unsafe { gobject_ffi::g_signal_get_invocation_hint(instance) };
+        // SAFETY: as above.
+        let kind = unsafe { value::type_of(instance) };
+        // SAFETY: the hint of its emission, or null.
+        unsafe { report(py, &bound, hint, kind) };
+    }
+    drop(called);
+    drop(bound);
+    // While Python is held, as in `marshal`.
+    drop(callable);
+}
+
 fn lease(closure: *mut GClosure) -> *mut Lease<Ref> {
     closure.wrapping_byte_add(core::mem::offset_of!(PyClosure, callable)).cast()
 }
@@ -120,8 +185,10 @@ unsafe extern "C" fn marshal(
         unsafe { value::to_value(py, answer.as_ptr(), result) }
     });
     if done.is_err() {
-        // SAFETY: GLib's hint, or null; and the instance, if there is a hint.
-        unsafe { report(py, &bound, hint.cast(), values) };
+        // SAFETY: the first is the instance, if there is a hint; GLib passes null for none at all.
+        let kind = unsafe { values.as_ref() }.map_or(0, |value| value.g_type);
+        // SAFETY: GLib's hint, or null.
+        unsafe { report(py, &bound, hint.cast(), kind) };
     }
     drop(bound);
     // While Python is held, so that the callable of a handler that disconnected itself goes here.
@@ -190,17 +257,17 @@ impl Drop for Arguments<'_> {
 ///
 /// # Safety
 ///
-/// `hint` is null, or of an emission whose instance is the first of `values`.
+/// `hint` is null, or of an emission by an instance of that kind.
 #[cold]
 unsafe fn report(
     py: Python<'_>,
     callable: &Bound<'_, PyAny>,
     hint: *const GSignalInvocationHint,
-    values: *const GValue,
+    kind: GType,
 ) {
     let Some(raised) = Raised::take(py) else { return };
     // SAFETY: by the caller's promise.
-    let named = unsafe { name_signal(py, callable, hint, values) };
+    let named = unsafe { name_signal(py, callable, hint, kind) };
     main_loop::raise(raised, named.as_ref().unwrap_or(callable));
     // What the naming may have left.
     drop(Raised::take(py));
@@ -215,7 +282,7 @@ unsafe fn name_signal<'py>(
     py: Python<'py>,
     callable: &Bound<'py, PyAny>,
     hint: *const GSignalInvocationHint,
-    values: *const GValue,
+    kind: GType,
 ) -> Option<Bound<'py, PyAny>> {
     // SAFETY: by the caller's promise.
     let hint = unsafe { hint.as_ref() }?;
@@ -230,9 +297,7 @@ unsafe fn name_signal<'py>(
         let detail = unsafe { value::native_text(detail) };
         name = format!("{name}::{detail}");
     }
-    // SAFETY: by the caller's promise, the instance that emits.
-    let kind = unsafe { glib::Value::from_glib_none(values) };
-    let kind = type_name(glib::translate::IntoGlib::into_glib(kind.type_()));
+    let kind = type_name(kind);
     // SAFETY: alive.
     let raw = unsafe { ffi::PyObject_Repr(callable.as_ptr()) };
     // SAFETY: as that function returns.

@@ -66,9 +66,8 @@ impl Owned {
         if let Err(DrainError::Raised(raised)) = drained {
             tell(&visit, raised, &self.queue);
         }
-        wakeup::look_again(visit.py());
+        wakeup::note_call();
         drop(visit);
-        wakeup::note_entries();
         if self.queue.is_closed() { ControlFlow::Break } else { ControlFlow::Continue }
     }
 }

@@ -63,13 +63,28 @@ pub unsafe fn connect(
         // SAFETY: as above.
         return Err(Error::new(Status::Invalid, unsafe { no_signal(object, signal) }));
     };
-    let closure = closure::new(callable)?;
+    let about = query(id);
+    let is_plain =
+        about.n_params == 0 && about.return_type & !STATIC_SCOPE == gobject_ffi::G_TYPE_NONE;
+    let closure = if is_plain { closure::new_plain } else { closure::new }(callable)?;
     // SAFETY: the object's end invalidates the closure, whoever else has a reference to it.
     unsafe { gobject_ffi::g_object_watch_closure(object, closure) };
     // SAFETY: a signal of the object's, and a closure whose floating reference is taken.
     Ok(unsafe {
         gobject_ffi::g_signal_connect_closure_by_id(object, id, detail, closure, after.into())
     })
+}
+
+/// The bit of a type in what is known of a signal that says how its values may be passed in C.
+const STATIC_SCOPE: usize = gobject_ffi::G_TYPE_FLAG_RESERVED_ID_BIT;
+
+/// What is known of a signal.
+fn query(id: c_uint) -> GSignalQuery {
+    let mut query = MaybeUninit::<GSignalQuery>::uninit();
+    // SAFETY: a signal's number, and room for what is known of it.
+    unsafe { gobject_ffi::g_signal_query(id, query.as_mut_ptr()) };
+    // SAFETY: written above.
+    unsafe { query.assume_init() }
 }
 
 /// The number of a signal, and its detail.
@@ -121,11 +136,7 @@ pub(crate) unsafe fn emit<'py>(
         // SAFETY: as above.
         return Err(Pending::new(py, Kind::Value, &unsafe { no_signal(object, &signal) }));
     };
-    let mut query = MaybeUninit::<GSignalQuery>::uninit();
-    // SAFETY: a signal's number, and room for what is known of it.
-    unsafe { gobject_ffi::g_signal_query(id, query.as_mut_ptr()) };
-    // SAFETY: written above.
-    let query = unsafe { query.assume_init() };
+    let query = query(id);
     if query.n_params as usize != arguments.len() {
         let line = format!(
             "the signal {} takes {} arguments ({} given)",
@@ -135,8 +146,6 @@ pub(crate) unsafe fn emit<'py>(
         );
         return Err(Pending::new(py, Kind::Type, &line));
     }
-    // The lowest bit of a type here says how its values may be passed in C.
-    const STATIC_SCOPE: usize = gobject_ffi::G_TYPE_FLAG_RESERVED_ID_BIT;
     let mut values = Vec::with_capacity(arguments.len() + 1);
     let mut instance = value::empty(gobject_ffi::G_TYPE_OBJECT);
     // SAFETY: a value of an object's type, and an object.

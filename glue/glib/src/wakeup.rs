@@ -1,9 +1,9 @@
 //! When a loop looks after Python's wake-up descriptor, which it borrows while it runs.
 //!
 //! The borrowing is the runtime's (`raddle::relay::wakeup`). Here we *look again* whenever Python has
-//! run on this thread: after each callable of ours, while Python is held anyway; and before a wait
-//! if the gate has counted an entry since (but ten times a second at most, for an entry may have to
-//! wait), or a signal has interrupted the last one.
+//! run on this thread, before a wait: within a millisecond after a source's callable, within a tenth
+//! of a second if the gate has counted another entry (an entry may have to wait, and a look costs
+//! more than a call), and at once if a signal has interrupted the last wait.
 #![forbid(unsafe_code)]
 
 use core::cell::Cell;
@@ -20,10 +20,14 @@ use crate::main_loop;
 
 /// How long code that entered by itself may keep the descriptor before we look.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The same for callables of sources: a look costs more than to call one.
+const LOOK_SOON: Duration = Duration::from_millis(1);
 
 thread_local! {
     /// A signal interrupted a poll of this thread since the last look.
     static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+    /// A source's callable has run on this thread since the last look.
+    static CALLED: Cell<bool> = const { Cell::new(false) };
     /// The gate's count of entries at the last look.
     static SEEN: Cell<u64> = const { Cell::new(0) };
     /// When that was.
@@ -45,12 +49,9 @@ pub(crate) fn note_interruption() {
     INTERRUPTED.set(true);
 }
 
-/// Looks again after Python code that may have put another descriptor in place. Python is held.
-pub(crate) fn look_again(py: Python<'_>) {
-    if let Some(wakeup) = wakeup::here() {
-        LOOKED.set(Some(Instant::now()));
-        wakeup.take_place(py);
-    }
+/// A source's callable has run, and may have put another descriptor in place.
+pub(crate) fn note_call() {
+    CALLED.set(true);
 }
 
 /// Entries of this thread up to now need no look: one was made since.
@@ -63,11 +64,15 @@ pub(crate) fn note_entries() {
 pub(crate) fn before_wait() -> c_int {
     let Some(wakeup) = wakeup::here() else { return -1 };
     if !INTERRUPTED.take() {
-        if SEEN.get() == gate::entries_here() {
+        let every = if CALLED.get() {
+            LOOK_SOON
+        } else if SEEN.get() != gate::entries_here() {
+            LOOK_EVERY
+        } else {
             return -1;
-        }
-        let since = LOOKED.get().map_or(LOOK_EVERY, |looked| looked.elapsed());
-        let rest = LOOK_EVERY.saturating_sub(since);
+        };
+        let since = LOOKED.get().map_or(every, |looked| looked.elapsed());
+        let rest = every.saturating_sub(since);
         if !rest.is_zero() {
             return c_int::try_from(rest.as_millis()).unwrap_or(0) + 1;
         }
@@ -96,4 +101,5 @@ fn visit(wakeup: &Wakeup) {
         }
     }
     SEEN.set(gate::entries_here());
+    CALLED.set(false);
 }

@@ -46,7 +46,7 @@ GType         raddle_object_get_type         (void);
  * the last one out drops it. Invalidating and dropping never wait for Python,
  * and leak the reference on purpose after a stop.
  *
- * Returns: (transfer floating) (nullable): the closure; %NULL with
+ * Returns: (nullable): the closure, with a floating reference; %NULL with
  *   raddle_last_error_message() set: @callable is %NULL or not callable, or
  *   what raddle_enter() says
  *
@@ -94,7 +94,7 @@ gulong        raddle_signal_connect          (gpointer       instance,
  * the gate is closed @handler is not called, and what the signal returns keeps
  * its default.
  *
- * Returns: (transfer floating) (nullable): the closure; %NULL if @handler is,
+ * Returns: (nullable): the closure, with a floating reference; %NULL if @handler is,
  *   after @notify was called
  *
  * Thread: any, before start and after stop too. Never enters by itself.

@@ -98,7 +98,7 @@ RADDLE_AVAILABLE_IN_0_1
 void          raddle_destroy_notify          (gpointer       object);
 
 /**
- * raddle_idle_add:
+ * raddle_idle_add: (skip)
  * @context: (nullable): a main context; %NULL for the default one
  * @priority: such as %G_PRIORITY_DEFAULT_IDLE
  * @callable: (transfer none): a Python callable, called without arguments
@@ -124,7 +124,13 @@ RaddleStatus  raddle_idle_add                (GMainContext  *context,
                                               PyObject      *callable,
                                               guint         *out_id);
 
-/** raddle_timeout_add: like raddle_idle_add(), every @interval_ms milliseconds. Since: 0.1 */
+/**
+ * raddle_timeout_add: (skip)
+ *
+ * like raddle_idle_add(), every @interval_ms milliseconds.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus  raddle_timeout_add             (GMainContext  *context,
                                               gint           priority,
@@ -132,7 +138,14 @@ RaddleStatus  raddle_timeout_add             (GMainContext  *context,
                                               PyObject      *callable,
                                               guint         *out_id);
 
-/** raddle_fd_add: like raddle_idle_add(), when @fd is ready for @condition; @callable is called with (fd, condition). Since: 0.1 */
+/**
+ * raddle_fd_add: (skip)
+ *
+ * like raddle_idle_add(), when @fd is ready for @condition; @callable is
+ * called with (fd, condition).
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus  raddle_fd_add                  (GMainContext  *context,
                                               gint           priority,
@@ -142,7 +155,7 @@ RaddleStatus  raddle_fd_add                  (GMainContext  *context,
                                               guint         *out_id);
 
 /**
- * raddle_main_context_invoke:
+ * raddle_main_context_invoke: (skip)
  * @context: (nullable): a main context; %NULL for the default one
  * @priority: such as %G_PRIORITY_DEFAULT
  * @callable: (transfer none): a Python callable

@@ -52,15 +52,33 @@ gboolean      raddle_set_error               (GError       **error,
 #define RADDLE_TYPE_STATUS (raddle_status_get_type ())
 #define RADDLE_TYPE_HOLD (raddle_hold_get_type ())
 
-/** raddle_runtime_get_type: the boxed type of a #RaddleRuntime, whose copies are references. Since: 0.1 */
+/**
+ * raddle_runtime_get_type:
+ *
+ * the boxed type of a #RaddleRuntime, whose copies are references.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 GType         raddle_runtime_get_type        (void);
 
-/** raddle_status_get_type: the enum type of #RaddleStatus. Since: 0.1 */
+/**
+ * raddle_status_get_type:
+ *
+ * the enum type of #RaddleStatus.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 GType         raddle_status_get_type         (void);
 
-/** raddle_hold_get_type: the enum type of #RaddleHold. Since: 0.1 */
+/**
+ * raddle_hold_get_type:
+ *
+ * the enum type of #RaddleHold.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 GType         raddle_hold_get_type           (void);
 

@@ -26,16 +26,27 @@ RADDLE_BEGIN_DECLS
  */
 typedef struct _RaddleOptions RaddleOptions;
 
-/** raddle_options_new: Returns: (transfer full): a fresh record. Since: 0.1 */
+/**
+ * raddle_options_new: (skip)
+ *
+ * Returns: (transfer full): a fresh record.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleOptions *raddle_options_new                  (void);
 
-/** raddle_options_free: @self: (nullable) (transfer full): a record. Since: 0.1 */
+/**
+ * raddle_options_free: (skip)
+ * @self: (nullable) (transfer full): a record.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 void           raddle_options_free                 (RaddleOptions *self);
 
 /**
- * raddle_options_set_program_name:
+ * raddle_options_set_program_name: (skip)
  * @program_name: (nullable): argv[0]; Python looks for itself from there.
  *   %NULL: the interpreter that raddle was built for
  *
@@ -48,39 +59,70 @@ RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_program_name     (RaddleOptions *self,
                                                     const char    *program_name);
 
-/** raddle_options_set_home: @home: (nullable): the prefix under which the standard library lies. Since: 0.1 */
+/**
+ * raddle_options_set_home: (skip)
+ * @home: (nullable): the prefix under which the standard library lies.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_home             (RaddleOptions *self,
                                                     const char    *home);
 
-/** raddle_options_set_venv: @venv: (nullable): a virtual environment's folder; its packages are importable and sys.prefix names it. Since: 0.1 */
+/**
+ * raddle_options_set_venv: (skip)
+ * @venv: (nullable): a virtual environment's folder; its packages are
+ *   importable and sys.prefix names it.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_venv             (RaddleOptions *self,
                                                     const char    *venv);
 
-/** raddle_options_set_argv: @argv: (array length=argc): sys.argv. Since: 0.1 */
+/**
+ * raddle_options_set_argv: (skip)
+ * @argv: (array length=argc): sys.argv.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_argv             (RaddleOptions      *self,
                                                     int                 argc,
                                                     const char *const  *argv);
 
-/** raddle_options_add_search_path: @folder: a folder to put on sys.path before the standard library. Since: 0.1 */
+/**
+ * raddle_options_add_search_path: (skip)
+ * @folder: a folder to put on sys.path before the standard library.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_add_search_path      (RaddleOptions *self,
                                                     const char    *folder);
 
-/** raddle_options_add_plugin_folder: @folder: a folder of plugins, put at the end of sys.path; must exist. Since: 0.1 */
+/**
+ * raddle_options_add_plugin_folder: (skip)
+ * @folder: a folder of plugins, put at the end of sys.path; must exist.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_add_plugin_folder    (RaddleOptions *self,
                                                     const char    *folder);
 
-/** raddle_options_set_signal_handlers: @install: whether Python installs its handlers, SIGINT's among them. Since: 0.1 */
+/**
+ * raddle_options_set_signal_handlers: (skip)
+ * @install: whether Python installs its handlers, SIGINT's among them.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_signal_handlers  (RaddleOptions *self,
                                                     bool           install);
 
 /**
- * raddle_options_set_timing:
+ * raddle_options_set_timing: (skip)
  * @timing: whether each entry reads the clock twice
  *
  * Fills RaddleGateStats.waits and wait_ns, and lets a stop that is refused say
@@ -94,7 +136,7 @@ RaddleStatus   raddle_options_set_timing           (RaddleOptions *self,
                                                     bool           timing);
 
 /**
- * raddle_options_set_reap_on_exit:
+ * raddle_options_set_reap_on_exit: (skip)
  * @here: whether a dying thread clears its thread state itself
  *
  * By default a dying thread leaves that to the next thread that enters, for it
@@ -107,7 +149,13 @@ RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_reap_on_exit     (RaddleOptions *self,
                                                     bool           here);
 
-/** raddle_options_set_answer_ft_utils: @answer: whether `import ft_utils.weave` finds raddle's weave when no ft_utils is installed. Since: 0.1 */
+/**
+ * raddle_options_set_answer_ft_utils: (skip)
+ * @answer: whether `import ft_utils.weave` finds raddle's weave when no
+ *   ft_utils is installed.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus   raddle_options_set_answer_ft_utils  (RaddleOptions *self,
                                                     bool           answer);
@@ -123,7 +171,7 @@ RaddleStatus   raddle_options_set_answer_ft_utils  (RaddleOptions *self,
 RADDLE_DECLARE_SHARED (RaddleRuntime, raddle_runtime)
 
 /**
- * raddle_runtime_new:
+ * raddle_runtime_new: (skip)
  * @options: (nullable): how; %NULL for a fresh record
  * @out: (out) (transfer full): where to put the runtime; written only on success
  *
@@ -135,7 +183,8 @@ RADDLE_DECLARE_SHARED (RaddleRuntime, raddle_runtime)
  *   see raddle_runtime_adopt()), %RADDLE_STATUS_VERSION, %RADDLE_STATUS_START,
  *   or %RADDLE_STATUS_BUSY after raddle_runtime_abandon()
  *
- * Thread: any; it becomes Python's main thread and must call raddle_runtime_stop().
+ * Thread: any; it becomes Python's main thread and must call
+ * raddle_runtime_stop().
  *
  * Since: 0.1
  */
@@ -244,7 +293,13 @@ RaddleStatus   raddle_runtime_set_latency          (RaddleRuntime *self,
 RADDLE_AVAILABLE_IN_0_1
 uint64_t       raddle_runtime_get_generation       (RaddleRuntime *self);
 
-/** raddle_runtime_is_open: Returns: whether an entry made now would be let in. Thread: any. Since: 0.1 */
+/**
+ * raddle_runtime_is_open:
+ *
+ * Returns: whether an entry made now would be let in. Thread: any.
+ *
+ * Since: 0.1
+ */
 RADDLE_AVAILABLE_IN_0_1
 bool           raddle_runtime_is_open              (RaddleRuntime *self);
 
