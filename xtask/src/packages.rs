@@ -88,6 +88,15 @@ const NEEDS: &[Need] = &[
         TESTS,
         ["python3-gi", "python3-gobject", "python-gobject"],
     )),
+    want(
+        Probe::Program("g-ir-scanner"),
+        TESTS,
+        [
+            "gobject-introspection libgirepository1.0-dev",
+            "gobject-introspection-devel",
+            "gobject-introspection",
+        ],
+    ),
     of_python(need(Probe::Python(GTK_FROM_PYTHON), TESTS, ["gir1.2-gtk-4.0", "gtk4", "gtk4"])),
     need(Probe::Module("gtk4"), TESTS, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
     need(
