@@ -12,8 +12,8 @@ import raddle
 
 PEER = "PyGILState_Ensure + call_soon_threadsafe"
 #: How many completions a burst has; the peer takes so much longer that it gets fewer.
-BURST, PEER_BURST = 50_000, 500
-ROUNDS = 21
+BURST, PEER_BURST = 5_000, 500
+ROUNDS = 31
 SINGLES = 500
 
 library = next(Path(os.environ["RADDLE_BUILD"], "tests/bench").glob("libbench_completion.so"))

@@ -23,6 +23,24 @@ use core::{fmt, ptr};
 
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+/// Where nodes live: loom looks at those of the allocator.
+#[cfg(raddle_loom)]
+mod memory {
+    pub(super) fn put<T>(value: T) -> *mut T {
+        Box::into_raw(Box::new(value))
+    }
+
+    /// # Safety
+    ///
+    /// `place` came from [`put`], and nobody uses it any more.
+    pub(super) unsafe fn take<T>(place: *mut T) -> T {
+        // SAFETY: by the caller's promise.
+        *unsafe { Box::from_raw(place) }
+    }
+}
+#[cfg(not(raddle_loom))]
+use super::spare as memory;
+
 struct Node<T> {
     value: T,
     next: *mut Node<T>,
@@ -79,11 +97,11 @@ impl<T> List<T> {
         if head == mark(CLOSED) {
             return Err(value);
         }
-        let node = Box::into_raw(Box::new(Node { value, next: ptr::null_mut() }));
+        let node = memory::put(Node { value, next: ptr::null_mut() });
         loop {
             if head == mark(CLOSED) {
                 // SAFETY: from the line above the loop, and never published.
-                return Err(unsafe { Box::from_raw(node) }.value);
+                return Err(unsafe { memory::take(node) }.value);
             }
             // SAFETY: the node is ours until the exchange below publishes it.
             unsafe { (*node).next = if is_mark(head) { ptr::null_mut() } else { head } };
@@ -193,8 +211,8 @@ impl<T> Claim<'_, T> {
                 return None;
             }
         }
-        // SAFETY: out of the list since `take`, the taker's alone, and from Box::into_raw.
-        let node = unsafe { Box::from_raw(node) };
+        // SAFETY: out of the list since `take`, the taker's alone, and from `memory::put`.
+        let node = unsafe { memory::take(node) };
         self.list.rest.store(node.next, Ordering::Relaxed);
         Some(node.value)
     }
@@ -282,7 +300,7 @@ impl<T> Claim<'_, T> {
             return Taken { next: newest };
         }
         loop {
-            // SAFETY: the taker's alone, and from Box::into_raw.
+            // SAFETY: the taker's alone, and from `memory::put`.
             let node = unsafe { &mut *last };
             if node.next.is_null() {
                 node.next = newest;
@@ -303,7 +321,7 @@ impl<T> Drop for Claim<'_, T> {
 fn turn_round<T>(mut chain: *mut Node<T>) -> *mut Node<T> {
     let mut turned = ptr::null_mut();
     while !is_mark(chain) {
-        // SAFETY: the exchange made the whole chain the caller's; each node is from Box::into_raw.
+        // SAFETY: the exchange made the whole chain the caller's; each node is from `memory::put`.
         let node = unsafe { &mut *chain };
         chain = core::mem::replace(&mut node.next, turned);
         turned = node;
@@ -323,8 +341,8 @@ impl<T> Iterator for Taken<T> {
         if self.next.is_null() {
             return None;
         }
-        // SAFETY: the chain is ours alone since the list was closed; from Box::into_raw.
-        let node = unsafe { Box::from_raw(self.next) };
+        // SAFETY: the chain is ours alone since the list was closed; from `memory::put`.
+        let node = unsafe { memory::take(self.next) };
         self.next = node.next;
         Some(node.value)
     }

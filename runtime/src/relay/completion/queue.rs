@@ -475,3 +475,7 @@ fn take_place(state: &State, places: &Semaphore, full: Full) -> Result<(), Why> 
         (result, _) => result.map_err(|error| told(error.widen())),
     }
 }
+
+// With the link to the next one, a cache line.
+const _: () =
+    assert!(size_of::<Work>() <= 56, "what is posted is too large for a block of `spare`");
