@@ -475,6 +475,20 @@ raddle_py_running_end (PyThreadState *state)
     PyEval_SetTrace (NULL, NULL);
   if (state->c_profilefunc != NULL)
     PyEval_SetProfile (NULL, NULL);
+# if PY_VERSION_HEX >= 0x030d0000
+  if (state->DELETE_LATER != NULL)
+    {
+      /* What died deep in calls waits here for a shallow one: nobody else will come by. */
+#  if PY_VERSION_HEX < 0x030e0000
+      int remaining = state->c_recursion_remaining;
+      state->c_recursion_remaining = C_LIMIT;
+#  endif
+      _PyTrash_thread_destroy_chain (state);
+#  if PY_VERSION_HEX < 0x030e0000
+      state->c_recursion_remaining = remaining;
+#  endif
+    }
+# endif
   PyObject *handled = state->exc_state.exc_value;
   state->exc_state.exc_value = NULL;
   Py_XDECREF (handled);

@@ -36,14 +36,19 @@ static MAIN_THREAD: AtomicU64 = AtomicU64::new(0);
 /// One nested call from Python over C to Python takes at most so much; see tasklet_shim.c.
 const CALL_SIZE: usize = if cfg!(py_sys_config = "Py_DEBUG") { 24 << 10 } else { 6 << 10 };
 
+/// On 3.13 an object that dies with fewer than 100 calls left is only put aside, until more are: every
+/// stack has to hold more.
+const LEAST_CALLS: usize = if cfg!(all(Py_3_13, not(Py_3_14))) { 150 } else { 0 };
+
 /// The size of the next stacks.
 #[inline]
 pub(super) fn stack_size() -> usize {
     // Relaxed: an option.
-    match usize::try_from(STACK_SIZE.load(Ordering::Relaxed)) {
+    let size = match usize::try_from(STACK_SIZE.load(Ordering::Relaxed)) {
         Ok(0) | Err(_) => default_stack_size(),
         Ok(size) => size,
-    }
+    };
+    size.max(LEAST_CALLS * CALL_SIZE + (64 << 10))
 }
 
 /// On 3.11 a call over C counts like any other one, so the whole recursion limit has to fit.
