@@ -152,6 +152,30 @@ fn semaphore() {
     );
 }
 
+/// A token put and taken on one thread: nobody ever waits.
+fn tokens_alone<S>(made: &S, give: fn(&S), take: fn(&S)) -> f64 {
+    let begun = Instant::now();
+    (0..ITEMS).for_each(|_| (give(made), take(made)).1);
+    begun.elapsed().as_secs_f64() * 1e9 / f64::from(ITEMS)
+}
+
+fn semaphore_alone() {
+    measure(
+        "relay.semaphore_uncontended",
+        || {
+            tokens_alone(
+                &Semaphore::new(0).expect("the machine has a descriptor left"),
+                |semaphore| semaphore.put(1).expect("it is not full"),
+                |semaphore| semaphore.get(Plain).expect("it is not stopped"),
+            )
+        },
+        ("eventfd alone", || tokens_alone(&Eventfd::new(), Eventfd::give, Eventfd::take)),
+        ("sem_t, which cannot be polled or stopped", || {
+            tokens_alone(&Posix::new(), |posix| posix.give(), |posix| posix.take())
+        }),
+    );
+}
+
 fn through_ours() -> f64 {
     let ring = Ring::new(CAPACITY).expect("the machine has descriptors left");
     two_threads(
@@ -207,6 +231,9 @@ fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     if "relay.semaphore_native".starts_with(&filter) {
         semaphore();
+    }
+    if "relay.semaphore_uncontended".starts_with(&filter) {
+        semaphore_alone();
     }
     if "relay.ring_native".starts_with(&filter) {
         measure(

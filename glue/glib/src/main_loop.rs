@@ -5,11 +5,10 @@
 #![forbid(unsafe_code)]
 
 use core::{cell::RefCell, fmt};
-use std::rc::Rc;
 
 use glib::{MainContext, MainLoop, Source};
 use pyo3::{Bound, PyAny};
-use raddle::relay::wakeup::Wakeup;
+use raddle::relay::wakeup::Borrowed;
 use raddle::{Closed, Entry, Error, Raised, Status, gate};
 
 use crate::callable::Visit;
@@ -134,7 +133,7 @@ pub(crate) fn end(raised: Raised) -> Option<Raised> {
 struct Signals {
     source: Option<Source>,
     // Dropped after the source, so that no descriptor is closed while a loop watches it.
-    wakeup: Option<Rc<Wakeup>>,
+    wakeup: Option<Borrowed>,
 }
 
 impl Signals {

@@ -8,12 +8,11 @@
 
 use core::cell::Cell;
 use core::ffi::c_int;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
 use raddle::gate;
-use raddle::relay::wakeup::{self, Signals, Wakeup};
+use raddle::relay::wakeup::{self, Borrowed, Signals, Wakeup};
 
 use crate::callable::Visit;
 use crate::main_loop;
@@ -36,7 +35,7 @@ thread_local! {
 
 /// This thread's wake-up descriptor, made if there is none; `None` off Python's main thread, where
 /// no signal handler of Python's runs. Python is held, and no exception set.
-pub(crate) fn open(py: Python<'_>) -> Option<Rc<Wakeup>> {
+pub(crate) fn open(py: Python<'_>) -> Option<Borrowed> {
     LOOKED.set(Some(Instant::now()));
     match wakeup::open(py) {
         Signals::By(wakeup) => Some(wakeup),

@@ -8,14 +8,16 @@
 //! - what we find there we remember, and pass on to it what arrives (*chain*);
 //! - at the end we put back what was there before, if it still is the same file.
 //!
-//! Whoever waits inside another wait on the same thread shares its descriptor.
+//! Whoever waits inside another wait on the same thread shares its descriptor. It is kept for the
+//! thread's next wait, out of place: to make one costs more than to borrow the place for it.
 
 use core::cell::{Cell, RefCell};
 use core::mem::MaybeUninit;
+use core::ops::Deref;
 use std::io::{ErrorKind, Read as _};
-use std::os::fd::{AsRawFd as _, BorrowedFd, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi as ffi;
@@ -26,9 +28,7 @@ use crate::error::Closed;
 use crate::gate::{Entry, Raised, Ref, control};
 
 thread_local! {
-    static HERE: RefCell<Weak<Wakeup>> = const { RefCell::new(Weak::new()) };
-    /// Two ends that the last wait of this thread has used, for the next one.
-    static SPARE: Cell<Option<Ends>> = const { Cell::new(None) };
+    static HERE: RefCell<Option<Rc<Wakeup>>> = const { RefCell::new(None) };
     /// Where this thread was seen not to be Python's main one.
     static ELSEWHERE: Cell<Option<Moment>> = const { Cell::new(None) };
 }
@@ -43,50 +43,24 @@ impl Moment {
     }
 }
 
-/// A pair of sockets: a pipe would do, but whoever writes to one that nobody reads gets a signal.
+/// This thread's wake-up descriptor. A pair of sockets: a pipe would do, but whoever writes to one
+/// that nobody reads gets a signal.
 #[derive(Debug)]
-struct Ends {
+pub struct Wakeup {
     ours: UnixStream,
     pythons: UnixStream,
     made: Moment,
-}
-
-impl Ends {
-    fn new(made: Moment) -> Option<Self> {
-        if let Some(spare) = SPARE.try_with(Cell::take).ok().flatten()
-            && spare.made == made
-        {
-            return Some(spare);
-        }
-        let (ours, pythons) = UnixStream::pair().ok()?;
-        ours.set_nonblocking(true).ok()?;
-        pythons.set_nonblocking(true).ok()?;
-        Some(Self { ours, pythons, made })
-    }
-
-    fn read(&self, bytes: &mut [u8]) -> usize {
-        loop {
-            match (&self.ours).read(bytes) {
-                Ok(count) => return count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return 0,
-            }
-        }
-    }
-}
-
-/// This thread's wake-up descriptor, while it waits.
-#[derive(Debug)]
-pub struct Wakeup {
-    /// There until the drop.
-    ends: Option<Ends>,
-    /// Python's end.
-    number: RawFd,
+    /// How many waits, one inside the other, it is in place for.
+    waits: Cell<usize>,
     set_wakeup_fd: Ref,
     keywords: Ref,
     /// Whose place we took, latest last.
     others: RefCell<Vec<Other>>,
 }
+
+/// The place of Python's descriptor, borrowed: given back when the last of this thread's is dropped.
+#[derive(Debug)]
+pub struct Borrowed(Rc<Wakeup>);
 
 /// How the signals of Python's reach a thread that waits.
 #[derive(Debug)]
@@ -94,7 +68,7 @@ pub enum Signals {
     /// They do not: it is not Python's main thread.
     Never,
     /// By this.
-    By(Rc<Wakeup>),
+    By(Borrowed),
     /// They should, but there is no descriptor for it: look every now and then.
     Poll,
 }
@@ -154,7 +128,8 @@ fn identity(fd: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
 /// This thread's wake-up descriptor, if a wait of it is under way.
 #[must_use]
 pub fn here() -> Option<Rc<Wakeup>> {
-    HERE.try_with(|here| here.borrow().upgrade()).ok().flatten()
+    let here = HERE.try_with(|here| here.borrow().clone()).ok().flatten();
+    here.filter(|wakeup| wakeup.waits.get() > 0)
 }
 
 /// Has signals of Python's reach this thread from now on, until the answer is dropped. Python is
@@ -165,32 +140,18 @@ pub fn open(py: Python<'_>) -> Signals {
     if ELSEWHERE.try_with(Cell::get).ok().flatten() == Some(now) {
         return Signals::Never;
     }
-    if let Some(wakeup) = here() {
-        wakeup.take_place(py);
-        return Signals::By(wakeup);
+    let kept = HERE.try_with(|here| here.borrow().clone()).ok().flatten();
+    let made = kept.filter(|wakeup| wakeup.made == now).or_else(|| Wakeup::new(py, now));
+    let Some(wakeup) = made else { return Signals::Poll };
+    if let Some(borrowed) = Borrowed::begin(py, &wakeup) {
+        drop(HERE.try_with(|here| here.replace(Some(wakeup))));
+        return Signals::By(borrowed);
     }
-    let Some(functions) = functions(py) else { return Signals::Poll };
-    match Wakeup::begin(py, functions, now) {
-        Begun::Yes(wakeup) => {
-            let weak = Rc::downgrade(&wakeup);
-            drop(HERE.try_with(|here| here.replace(weak)));
-            Signals::By(wakeup)
-        }
-        Begun::NoDescriptor => Signals::Poll,
-        Begun::NotHere => {
-            // In a subinterpreter every thread is refused, and Python's main one must try again.
-            if cpython::is_main_interpreter(py) {
-                let _kept = ELSEWHERE.try_with(|elsewhere| elsewhere.set(Some(now)));
-            }
-            Signals::Never
-        }
+    // In a subinterpreter every thread is refused, and Python's main one must try again.
+    if cpython::is_main_interpreter(py) {
+        let _kept = ELSEWHERE.try_with(|elsewhere| elsewhere.set(Some(now)));
     }
-}
-
-enum Begun {
-    Yes(Rc<Wakeup>),
-    NoDescriptor,
-    NotHere,
+    Signals::Never
 }
 
 /// `_signal.set_wakeup_fd` (the C module's own, which no Python code has to be run for) and
@@ -223,34 +184,44 @@ fn owned(py: Python<'_>, object: *mut ffi::PyObject) -> Option<Bound<'_, PyAny>>
     Some(unsafe { Bound::from_owned_ptr(py, object) })
 }
 
-impl Wakeup {
-    fn begin(py: Python<'_>, (set_wakeup_fd, keywords): (Ref, Ref), now: Moment) -> Begun {
-        let Some(ends) = Ends::new(now) else { return Begun::NoDescriptor };
-        let mut wakeup = Self {
-            number: ends.pythons.as_raw_fd(),
-            ends: Some(ends),
-            set_wakeup_fd,
-            keywords,
-            others: RefCell::default(),
-        };
-        // Refused on any thread but Python's main one, and only there.
-        match wakeup.set(py, wakeup.number) {
-            Some(before) => {
-                wakeup.remember(before);
-                Begun::Yes(Rc::new(wakeup))
-            }
-            None => {
-                drop(Raised::take(py));
-                wakeup.ends = None; // Nothing is to be given back.
-                Begun::NotHere
-            }
+impl Borrowed {
+    /// Puts the descriptor in place; nothing on any thread but Python's main one.
+    fn begin(py: Python<'_>, wakeup: &Rc<Wakeup>) -> Option<Self> {
+        if wakeup.waits.get() == 0 {
+            wakeup.others.borrow_mut().clear();
         }
+        let Some(before) = wakeup.set(py, wakeup.pythons.as_raw_fd()) else {
+            drop(Raised::take(py));
+            return None;
+        };
+        wakeup.remember(before);
+        wakeup.waits.set(wakeup.waits.get() + 1);
+        Some(Self(Rc::clone(wakeup)))
+    }
+}
+
+impl Deref for Borrowed {
+    type Target = Wakeup;
+
+    fn deref(&self) -> &Wakeup {
+        &self.0
+    }
+}
+
+impl Wakeup {
+    fn new(py: Python<'_>, made: Moment) -> Option<Rc<Self>> {
+        let (set_wakeup_fd, keywords) = functions(py)?;
+        let (ours, pythons) = UnixStream::pair().ok()?;
+        ours.set_nonblocking(true).ok()?;
+        pythons.set_nonblocking(true).ok()?;
+        let (waits, others) = (Cell::new(0), RefCell::default());
+        Some(Rc::new(Self { ours, pythons, made, waits, set_wakeup_fd, keywords, others }))
     }
 
     /// The descriptor that becomes readable when a signal arrives.
     #[must_use]
     pub fn fd(&self) -> RawFd {
-        self.ends.as_ref().map_or(-1, |ends| ends.ours.as_raw_fd())
+        self.ours.as_raw_fd()
     }
 
     /// What the descriptor belongs to, for a report of what a handler raised.
@@ -261,12 +232,12 @@ impl Wakeup {
 
     /// Takes what arrived, and passes it on to those whose place this is.
     pub fn take_bytes(&self) {
-        let Some(ends) = &self.ends else { return };
         let mut bytes = [0; 128];
         loop {
-            match ends.read(&mut bytes) {
-                0 => return,
-                count => self.pass_on(&bytes[..count]),
+            match (&self.ours).read(&mut bytes) {
+                Ok(count @ 1..) => self.pass_on(&bytes[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => return,
             }
         }
     }
@@ -281,7 +252,7 @@ impl Wakeup {
 
     /// Puts ours in place, and remembers whose place it took.
     pub fn take_place(&self, py: Python<'_>) {
-        match self.set(py, self.number) {
+        match self.set(py, self.pythons.as_raw_fd()) {
             Some(before) => self.remember(before),
             // Not the main thread any more, as in the child of a fork: nothing to serve.
             None => drop(Raised::take(py)),
@@ -292,7 +263,7 @@ impl Wakeup {
         let mut others = self.others.borrow_mut();
         if before == -1 {
             others.clear();
-        } else if before != self.number {
+        } else if before != self.pythons.as_raw_fd() {
             others.retain(Other::is_still_there);
             if others.last().is_none_or(|other| other.number != before) {
                 others.extend(Other::at(before));
@@ -326,7 +297,7 @@ impl Wakeup {
             self.set(py, -1)
         });
         if let Some(found) = found
-            && found != self.number
+            && found != self.pythons.as_raw_fd()
         {
             self.set(py, found);
         }
@@ -373,29 +344,28 @@ fn call_with_number(
     i32::try_from(number).ok()
 }
 
-impl Drop for Wakeup {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        if self.ends.is_none() {
+        let wakeup = &self.0;
+        wakeup.waits.set(wakeup.waits.get() - 1);
+        if wakeup.waits.get() > 0 {
             return;
         }
         match Entry::new() {
             Ok(entry) => {
                 let py = entry.py();
                 let pending = Raised::take(py);
-                self.give_place_back(py);
+                wakeup.give_place_back(py);
                 if let Some(pending) = pending {
                     pending.put_back(py);
                 }
                 // What arrived since belongs to those whose place this was.
-                self.take_bytes();
-                let _kept = SPARE.try_with(|spare| spare.set(self.ends.take()));
+                wakeup.take_bytes();
             }
             // Python runs on, or may, and its handlers go on writing to the number: so that it never
             // means another file, both ends stay open for good.
             Err(Closed::Stopping | Closed::Abandoned) => {
-                if let Some(ends) = self.ends.take() {
-                    let _numbers = (ends.ours.into_raw_fd(), ends.pythons.into_raw_fd());
-                }
+                let _kept = Rc::into_raw(Rc::clone(wakeup));
             }
             Err(_) => {}
         }
