@@ -96,7 +96,8 @@ fn symbols(site: &Site) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let exported: BTreeSet<String> = text
         .lines()
-        .filter_map(|line| line.split_once(" T ").or(line.split_once(" D ")))
+        // Functions, data, and data that begins as zeros.
+        .filter_map(|line| [" T ", " D ", " B "].iter().find_map(|kind| line.split_once(kind)))
         .map(|(_, name)| name.replace("@@", " "))
         .collect();
     let map = fs::read_to_string(site.root.join("glue/capi/raddle.map"));
