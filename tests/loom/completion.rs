@@ -67,7 +67,7 @@ fn whoever_sleeps_until_the_bell_rings_sees_everything_in_order() {
             .map(|values| {
                 let queue = queue.clone();
                 thread::spawn(move || {
-                    values.into_iter().for_each(|value| assert!(queue.post(value)))
+                    values.into_iter().for_each(|value| assert!(queue.post(value)));
                 })
             })
             .collect();

@@ -1,7 +1,6 @@
 //! Models of the log's ring, and of its worker's sleep and end: no record is torn, twice or forgotten.
 #![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::sync::Arc;
 

@@ -273,7 +273,7 @@ unsafe fn report(
     drop(Raised::take(py));
 }
 
-/// "the signal clicked of GtkButton, in <function f>", as a str.
+/// "the signal clicked of GtkButton, in `<function f>`", as a str.
 ///
 /// # Safety
 ///

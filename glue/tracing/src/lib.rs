@@ -9,10 +9,10 @@
 //! let span = tracing::info_span!("receive", port = 7148);
 //! let _inside = span.enter();
 //! tracing::warn!(heap = 7, "incomplete"); // record.heap == 7, record.port == 7148, record.span == "receive"
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 //!
-//! A program with a subscriber of its own adds [`layer`] to it. No event waits for Python: see
+//! A program with a subscriber of its own adds [`layer()`] to it. No event waits for Python: see
 //! [`raddle::relay::log`].
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,7 @@ use std::error::Error;
 
 use tracing_subscriber::prelude::*;
 
-/// Makes a registry with [`layer`] the global subscriber, and has `log` write to it.
+/// Makes a registry with [`layer()`] the global subscriber, and has `log` write to it.
 ///
 /// # Errors
 ///

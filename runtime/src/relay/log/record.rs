@@ -144,7 +144,7 @@ pub fn push_formatted(
     push(&Record { target, level, message, file: file.as_bytes(), line, function: b"", fields });
 }
 
-/// Logs to a [`Target`](crate::relay::log::Target) from any thread: a level, a format, and before it
+/// Logs to a [target](crate::relay::log::Target) from any thread: a level, a format, and before it
 /// fields in braces.
 ///
 /// ```
