@@ -11,7 +11,7 @@ use std::{
 use crate::{Result, counts::Counts};
 
 /// On a machine that nobody watches, a step that hangs is ended after this many seconds.
-const PATIENCE: &str = "1800";
+const PATIENCE: &str = "3600";
 
 /// What to read out of a command's output.
 #[derive(Clone, Copy, Debug)]
