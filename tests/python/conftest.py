@@ -1,0 +1,9 @@
+"""The order of the Python tests: those of tasklets first.
+
+A thread whose tasklets all wait learns of a deadlock only where nobody could wake it, and any other
+thread that Python knows could. Tests of the log, of loops and of PyGObject leave such threads behind.
+"""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.name.startswith("test_stackless"))
