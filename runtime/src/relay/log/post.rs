@@ -35,8 +35,10 @@ pub enum Mode {
     Closed,
 }
 
-/// The worker's mode.
+/// The worker's mode, on a cache line of its own: every producer reads it, and what lies beside it in
+/// the log is written for every record.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Post {
     mode: AtomicU32,
     /// This machine has no asymmetric fence: both sides take the full one.
