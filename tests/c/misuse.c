@@ -7,6 +7,7 @@
 #include "misuse_completion.h"
 
 #include <raddle/pygtk_threads.h>
+#include <raddle/stackless_api.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,6 +90,20 @@ leave_what_was_given_up (void)
     return RADDLE_STATUS_NOT_STARTED;
   RaddleStatus status = raddle_leave ();
   assert_ok (raddle_block_threads ());
+  return status;
+}
+
+/* On a thread that has a scheduler, if it can have one. */
+static RaddleStatus
+end_with_tasklets (void)
+{
+  RaddleStatus status = raddle_enter ();
+  if (status != RADDLE_STATUS_OK)
+    return status;
+  if (PyStackless_GetRunCount () < 0)
+    PyErr_Clear (); /* A free-threaded Python has no tasklets. */
+  status = raddle_thread_end ();
+  assert_ok (raddle_leave ());
   return status;
 }
 
@@ -414,6 +429,8 @@ static const struct {
   { ROW (pygtk_block_and_unblock),  { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
   { ROW (pygtk_unblock_and_block),  { UNSTARTED, OK,      OK,      OK,      OK,      OK,     OK } },
   { ROW (raddle_thread_trim),       { OK,        OK,      ORDER,   OK,      OK,      OK,     OK } },
+  { ROW (raddle_thread_end),        ALWAYS (OK) },
+  { ROW (end_with_tasklets),        { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
   { ROW (stats),                    ALWAYS (OK) },
   { ROW (stats_null),               ALWAYS (NUL) },
   { ROW (handle_get),               { ORDER,     ORDER,   OK,      ORDER,   ORDER,   ORDER,  ORDER } },

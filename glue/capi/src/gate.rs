@@ -1,6 +1,7 @@
 //! `raddle-gate.h`: entering, leaving and releasing Python.
 
 use raddle::gate::{self, Stats};
+use raddle::tasklet;
 
 use crate::{
     boundary::guard,
@@ -108,4 +109,10 @@ pub unsafe extern "C" fn raddle_gate_get_stats(out: *mut RaddleGateStats) -> Rad
 #[unsafe(no_mangle)]
 pub extern "C" fn raddle_thread_trim() -> RaddleStatus {
     guard(|| answer(gate::trim()))
+}
+
+/// See `raddle-gate.h`.
+#[unsafe(no_mangle)]
+pub extern "C" fn raddle_thread_end() -> RaddleStatus {
+    guard(|| answer(tasklet::end_thread()))
 }

@@ -45,6 +45,8 @@ mod timer;
 mod trace;
 mod watchdog;
 
+pub use thread::end_thread;
+
 /// Python's exit handlers run.
 pub(crate) fn python_exits() {
     thread::python_exits();

@@ -119,6 +119,11 @@ impl Scheduler {
         })
     }
 
+    /// Whether this thread had one when it last asked: without Python, and so perhaps no longer true.
+    pub(super) fn was_here() -> bool {
+        HERE.try_with(|here| here.scheduler.get().is_some()).unwrap_or(false)
+    }
+
     /// From now on `scheduler` is this thread's, whose state it is: the dict that had it is gone.
     fn is_here(self) {
         HERE.with(|here| {

@@ -14,7 +14,8 @@ use super::scheduler::Scheduler;
 use super::state::{Body, Task};
 use super::{kinds, throw};
 use crate::cpython;
-use crate::gate::fork;
+use crate::error::{Error, Status};
+use crate::gate::{Entry, fork};
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering, lock};
 
@@ -230,6 +231,42 @@ fn begun(s: Scheduler) -> Vec<Raw> {
     let peers = s.peers.borrow();
     let others = peers.values().filter(|task| !task.is_current() && !task.is_main());
     others.map(|task| task.new_ref()).collect()
+}
+
+/// Ends this thread's tasklets while they can still run: raises TaskletExit in each that has begun, oldest
+/// first. For a native thread that is about to end, where nobody may wait for Python any more and what
+/// still sleeps is leaked. May wait for Python; the thread may go on afterwards.
+///
+/// # Errors
+///
+/// [`Status::WrongOrder`] inside a tasklet or where a switch is trapped; [`Status::Busy`] with the names of
+/// those that outlived ten kills; [`Status::Closed`] if Python is ending or has ended. A thread that never
+/// had a tasklet has nothing to end, whatever Python does.
+#[doc(alias = "raddle_thread_end")]
+pub fn end_thread() -> Result<(), Error> {
+    if !Scheduler::was_here() {
+        return Ok(());
+    }
+    let _entry = Entry::new()?;
+    let Some(s) = Scheduler::try_here() else { return Ok(()) };
+    if s.current.get() != s.main.get() || s.in_callback.get() || s.switch_trap.get() != 0 {
+        let line = "a thread's tasklets are ended from its own stack: not inside one of them, in a \
+                    callback of the scheduler, or under a switch_trap";
+        return Err(Error::new(Status::WrongOrder, line));
+    }
+    let pending = ops::take_raised();
+    kill_all(s);
+    let left: Vec<String> =
+        s.peers.borrow().values().map(|task| kinds::name_of(task.function.get())).collect();
+    ops::put_raised(pending);
+    if left.is_empty() {
+        return Ok(());
+    }
+    let line = format!(
+        "tasklets outlived TaskletExit, and are leaked when this thread ends: {}",
+        left.join(", ")
+    );
+    Err(Error::new(Status::Busy, line))
 }
 
 /// A thread state is cleared: its tasklets are killed where they can run, and leaked elsewhere.

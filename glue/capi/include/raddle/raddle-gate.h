@@ -212,6 +212,31 @@ RaddleStatus  raddle_gate_get_stats   (RaddleGateStats *out);
 RADDLE_AVAILABLE_IN_0_1
 RaddleStatus  raddle_thread_trim      (void);
 
+/**
+ * raddle_thread_end:
+ *
+ * Ends this thread's tasklets while they can still run: raises TaskletExit in
+ * each that has begun, oldest first, up to ten times. A native thread calls it
+ * before it ends, if its tasklets may sleep then: a thread that ends does not
+ * wait for Python, so what still sleeps is leaked with its stack, counted and
+ * named (stackless.leaked_tasklets()).
+ *
+ * Waits for Python. An exception that is set stays set. The thread may go on
+ * afterwards, with tasklets too.
+ *
+ * Returns: %RADDLE_STATUS_OK, also for a thread that never had a tasklet, before
+ *   start and after stop as well; %RADDLE_STATUS_WRONG_ORDER inside a tasklet, in a
+ *   scheduler's callback or under stackless.switch_trap(); %RADDLE_STATUS_BUSY
+ *   if tasklets outlived that, with a message that names them; or
+ *   %RADDLE_STATUS_CLOSED if Python is ending or has ended
+ *
+ * Thread: the one whose tasklets they are.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_thread_end       (void);
+
 RADDLE_END_DECLS
 
 #endif /* RADDLE_GATE_H */
