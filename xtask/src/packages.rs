@@ -110,6 +110,9 @@ const NEEDS: &[Need] = &[
         ["pybind11-dev", "pybind11-devel", "pybind11"],
     ),
     of_python(want(Probe::Program("python3-dbg"), &[Test], ["python3-dbg", "python3-debug", ""])),
+    // Both look at the stacks of tasklets.
+    want(Probe::Program("gdb"), TESTS, ["gdb", "gdb", "gdb"]),
+    want(Probe::Program("valgrind"), TESTS, ["valgrind", "valgrind", "valgrind"]),
     // The interpreter's own tests of asyncio, which raddle's loop has to pass.
     want(
         Probe::Python("import test.test_asyncio"),
@@ -122,7 +125,14 @@ const NEEDS: &[Need] = &[
 /// What the benches in Python compare with, from PyPI: a module and the package that has it. They are
 /// put into an environment of the bench's own; without one, its figures stand alone.
 pub(crate) const PEERS: &[(&str, &str)] =
-    &[("gbulb", "gbulb"), ("numpy", "numpy"), ("spead2", "spead2"), ("uvloop", "uvloop")];
+    &[
+        ("gbulb", "gbulb"),
+        ("gevent", "gevent"),
+        ("greenlet", "greenlet"),
+        ("numpy", "numpy"),
+        ("spead2", "spead2"),
+        ("uvloop", "uvloop"),
+    ];
 
 /// What the stream is sent by, and computed with, in its tests; without them some are skipped.
 pub(crate) const SENDERS: &[(&str, &str)] = &[("numpy", "numpy"), ("spead2", "spead2")];

@@ -42,6 +42,7 @@ mod tasklet_type;
 pub(crate) mod thread;
 mod throw;
 mod timer;
+mod tools;
 mod trace;
 mod watchdog;
 

@@ -17,7 +17,7 @@ use core::ptr;
 use super::ops::{self, Raw, refuse};
 use super::scheduler::{self, Scheduler};
 use super::state::{Body, Task};
-use super::{bomb, channel, count, hooks, kinds, start, switch, thread, watchdog};
+use super::{bomb, channel, count, hooks, kinds, start, switch, thread, tools, watchdog};
 use crate::gate::{self, monotonic_ns};
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, Ordering};
@@ -115,8 +115,14 @@ pub(super) fn transfer(s: Scheduler, from: &Body, to: &Body, next: Task) {
     next.switches.set(next.switches.get() + 1);
     // SAFETY: the thread's state, and two records of its tasklets: `from` runs.
     unsafe { from.running.swap(state, &to.running) };
+    if tools::is_watched() {
+        tools::leaves(from, to, false);
+    }
     // SAFETY: `to` was prepared, or is suspended; and all that they share was exchanged above.
     unsafe { switch::switch(from.pointer.as_ptr(), to.pointer.get()) };
+    if tools::is_watched() {
+        tools::arrives(from);
+    }
 }
 
 /// Lets go what the tasklet that switched here left behind; may run anything.
@@ -285,6 +291,9 @@ pub(super) fn end(s: Scheduler, prev: Task, body: *const Body, next: Task) -> ! 
     let nowhere = Cell::new(ptr::null_mut());
     // SAFETY: as in `transfer`.
     unsafe { from.running.swap(state, &to.running) };
+    if tools::is_watched() {
+        tools::leaves(from, to, true);
+    }
     // SAFETY: as in `transfer`; the pointer is thrown away, as nobody comes back.
     unsafe { switch::switch(nowhere.as_ptr(), to.pointer.get()) };
     unreachable!("an ended tasklet was switched to")

@@ -14,6 +14,7 @@ use pyo3_ffi::{self as ffi, PyThreadState};
 
 use super::ops::{self, Raw, check};
 use super::state::{Body, Task};
+use super::tools::{self, Marks};
 use super::{kinds, thread};
 use crate::cpython::{self, tasklet::Running};
 use crate::gate::stack::Stack;
@@ -163,6 +164,7 @@ impl Scheduler {
 
     fn make(state: *mut PyThreadState, dict: Raw) -> Result<Self, Pending> {
         kinds::ready()?;
+        tools::look();
         // SAFETY: Python is held, and tells this thread's own identity.
         let ident = unsafe { libc::pthread_self() };
         let record = Record {
@@ -353,6 +355,7 @@ pub(super) fn main_body() -> *const Body {
         pointer: Cell::new(ptr::null_mut()),
         extent: Cell::new(ptr::null()),
         forks: Cell::new(thread::forks()),
+        marks: Marks::none(),
         serial: 0,
         place: None,
     };

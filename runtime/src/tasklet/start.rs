@@ -6,6 +6,7 @@ use core::ptr;
 use super::ops::{self, Raw, refuse};
 use super::scheduler::Scheduler;
 use super::state::{Body, Task};
+use super::tools::{self, Marks};
 use super::{bomb, channel, count, hooks, kinds, schedule, stack, switch, thread, trace};
 use crate::cpython::tasklet::{self as fields, Running};
 use crate::gate;
@@ -29,6 +30,7 @@ pub(super) fn begin(s: Scheduler, task: Task) -> Result<(), Pending> {
         pointer: Cell::new(ptr::null_mut()),
         extent: Cell::new(ptr::null()),
         forks: Cell::new(thread::forks()),
+        marks: Marks::none(),
         serial: s.made.get() + 1,
         place: Some(place),
     };
@@ -43,6 +45,9 @@ pub(super) fn begin(s: Scheduler, task: Task) -> Result<(), Pending> {
     let pointer = unsafe { switch::prepare(at.cast(), run, at.cast()) };
     body.pointer.set(pointer);
     task.body.set(at);
+    if tools::is_watched() {
+        tools::begins(body);
+    }
     s.made.set(body.serial);
     s.peers.borrow_mut().insert(body.serial, task);
     if !task.trace.get().is_null() || !task.profile.get().is_null() {
@@ -55,7 +60,11 @@ pub(super) fn begin(s: Scheduler, task: Task) -> Result<(), Pending> {
 #[inline]
 pub(super) fn free(body: *const Body) {
     // SAFETY: written by `begin`, and its tasklet has let go of it.
-    if let Some(place) = unsafe { (*body).place } {
+    let body = unsafe { &*body };
+    if tools::is_watched() {
+        tools::is_gone(body);
+    }
+    if let Some(place) = body.place {
         stack::give_back(place);
     }
 }
@@ -63,6 +72,10 @@ pub(super) fn free(body: *const Body) {
 /// What a fresh stack does: calls the function, and gives its thread on.
 unsafe extern "C" fn run(body: *mut u8) -> ! {
     let body: *const Body = ptr::with_exposed_provenance(body.expose_provenance());
+    if tools::is_watched() {
+        // SAFETY: the record of this stack.
+        tools::arrives(unsafe { &*body });
+    }
     let Some(s) = Scheduler::try_here() else { unreachable!("its thread has a scheduler") };
     let Some(task) = s.current.get() else { unreachable!("who runs is the current one") };
     let given = task.claim();

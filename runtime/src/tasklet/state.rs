@@ -23,6 +23,7 @@ use super::ops::{self, Raw};
 use super::queue::Link;
 use super::scheduler::Scheduler;
 use super::stack::Place;
+use super::tools::Marks;
 use crate::cpython::tasklet::Running;
 use crate::gate::stack::Stack;
 
@@ -74,6 +75,8 @@ pub(super) struct Body {
     pub(super) extent: Cell<*const Raw>,
     /// Forks of this process when `running` was parked.
     pub(super) forks: Cell<u32>,
+    /// What watches memory knows its stack by.
+    pub(super) marks: Marks,
     /// Its number among those of its thread.
     pub(super) serial: u64,
     /// `None` for a main tasklet.
