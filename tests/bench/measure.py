@@ -4,6 +4,7 @@ Rounds of ours, the peer and the floor take turns, so that what else the machine
 the median of the rounds is printed, one JSON object a line.
 """
 import json
+import multiprocessing
 import platform
 import statistics
 import sys
@@ -19,20 +20,22 @@ def wanted(name):
     return name.startswith(WANTED)
 
 
-def report(name, ours_ns, **more):
-    """Prints a figure that was measured somehow."""
-    figure = {"bench": name, "python": platform.python_version(), "ours_ns": ours_ns, **more}
+def report(name, ours_ns=None, **more):
+    """Prints a figure that was measured somehow: of time, or with ``ours_bytes`` of memory."""
+    ours = {} if ours_ns is None else {"ours_ns": ours_ns}
+    figure = {"bench": name, "python": platform.python_version(), **ours, **more}
     rounded = {key: round(value, 2) if isinstance(value, float) else value for key, value in figure.items()}
     print(json.dumps(rounded), flush=True)
 
 
-def measure(name, ours, peer=None, floor=None, rounds=31, **more):
+def measure(name, ours, peer=None, floor=None, rounds=31, beside=(), **more):
     """Measures up to three contestants by turns, and prints the figure.
 
     ``ours`` is a function that does one round and returns what one time cost, in nanoseconds; ``peer``
     and ``floor`` are pairs of a description and such a function, or None where there is none to be had.
+    ``beside`` has more such functions by name, for what explains the figure.
     """
-    contestants = {"ours": ours}
+    contestants = {"ours": ours, **dict(beside)}
     for which, pair in {"peer": peer, "floor": floor}.items():
         if pair is not None:
             more[which], contestants[which] = pair
@@ -61,6 +64,12 @@ def in_two_threads(here, there):
     here()
     thread.join()
     return time.perf_counter_ns() - begun
+
+
+def in_a_child(function, *arguments):
+    """Calls a function in a fresh interpreter, which its memory goes with; returns what it returned."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def missing(what, error):

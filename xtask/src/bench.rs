@@ -96,20 +96,22 @@ fn programs(site: &Site) -> Result<Vec<Vec<String>>> {
 fn print_table(figures: &[Value]) {
     println!("{:<32} {:>10}  {:<34} {:<34}", "ns", "ours", "peer", "floor");
     for figure in figures {
-        let ours = figure["ours_ns"].as_f64();
+        let unit = if figure["ours_bytes"].is_null() { "ns" } else { "bytes" };
+        let ours = figure[format!("ours_{unit}")].as_f64();
         let beside = |name: &str| -> String {
             let Some(what) = figure[name].as_str() else { return String::new() };
-            let theirs = figure[format!("{name}_ns")].as_f64();
+            let theirs = figure[format!("{name}_{unit}")].as_f64();
             match (ours, theirs) {
                 (Some(ours), Some(theirs)) if ours > 0.0 && theirs > 0.0 => {
-                    let (factor, word) = compared(ours, theirs);
+                    let (factor, word) = compared(unit, ours, theirs);
                     format!("{what} {theirs:.1} ({factor:.2}x {word})")
                 }
                 _ => what.to_owned(),
             }
         };
         let bench = figure["bench"].as_str().unwrap_or_default();
-        let ours = ours.map_or_else(String::new, |ours| format!("{ours:.1}"));
+        let suffix = if unit == "bytes" { " B" } else { "" };
+        let ours = ours.map_or_else(String::new, |ours| format!("{ours:.1}{suffix}"));
         println!("{bench:<32} {ours:>10}  {:<34} {:<34}", beside("peer"), beside("floor"));
     }
     if let Some(python) = figures.iter().find_map(|figure| figure["python"].as_str()) {
@@ -118,8 +120,9 @@ fn print_table(figures: &[Value]) {
 }
 
 /// How theirs compares with ours: a factor of at least one, and its direction.
-fn compared(ours: f64, theirs: f64) -> (f64, &'static str) {
-    if theirs >= ours { (theirs / ours, "slower") } else { (ours / theirs, "faster") }
+fn compared(unit: &str, ours: f64, theirs: f64) -> (f64, &'static str) {
+    let (more, less) = if unit == "bytes" { ("larger", "smaller") } else { ("slower", "faster") };
+    if theirs >= ours { (theirs / ours, more) } else { (ours / theirs, less) }
 }
 
 #[cfg(test)]
@@ -135,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_comparison_always_reads_as_a_factor_of_at_least_one() {
-        assert_eq!(compared(2.0, 5.0), (2.5, "slower"));
-        assert_eq!(compared(5.0, 2.0), (2.5, "faster"));
+        assert_eq!(compared("ns", 2.0, 5.0), (2.5, "slower"));
+        assert_eq!(compared("ns", 5.0, 2.0), (2.5, "faster"));
+        assert_eq!(compared("bytes", 5.0, 2.0), (2.5, "smaller"));
     }
 }

@@ -1,0 +1,106 @@
+"""What a switch costs while 10 to 1,000,000 other tasklets are alive: between two, and round all of them."""
+import gc
+import statistics
+import sys
+import time
+from itertools import repeat
+
+from measure import in_a_child, report, wanted
+
+now = time.thread_time_ns
+ALIVE = (10, 1_000, 100_000, 1_000_000)
+SWITCHES = 20_000
+#: What a waiting tasklet takes, generously: as many as fit into the memory that is free are made.
+BYTES = 12 << 10
+
+
+def between_two():
+    from raddle import stackless
+
+    schedule = stackless.schedule
+
+    def turn():
+        for _ in repeat(None, SWITCHES):
+            schedule()
+
+    stackless.tasklet(turn)()
+    schedule()
+    begun = now()
+    turn()
+    cost = (now() - begun) / (2 * SWITCHES)
+    stackless.run()
+    return cost
+
+
+def round_robin(count):
+    """Switches by turns through ``count`` tasklets."""
+    from raddle import stackless
+
+    schedule = stackless.schedule
+    turns = max(2, 200_000 // count)
+
+    def turn():
+        for _ in repeat(None, turns):
+            schedule()
+
+    for _ in range(count):
+        stackless.tasklet(turn)()
+    schedule()  # each begins
+    begun = now()
+    for _ in repeat(None, turns - 1):
+        schedule()
+    cost = (now() - begun) / (count * (turns - 1))
+    stackless.run()
+    return cost
+
+
+def with_alive(counts):
+    """For each number alive, in turn: the switch between two, and the one round all."""
+    from raddle import stackless
+
+    gc.disable()
+    stackless.set_stack_size(128 << 10)
+    channel, kept, costs = stackless.channel(), [], {}
+    for count in counts:
+        kept.extend(stackless.tasklet(channel.receive)() for _ in range(count - len(kept)))
+        stackless.run()
+        costs[count] = statistics.median(between_two() for _ in range(15))
+    channel.clear()
+    stackless.run()
+    return costs
+
+
+def turns_of(count):
+    from raddle import stackless
+
+    gc.disable()
+    stackless.set_stack_size(128 << 10)
+    return round_robin(count)
+
+
+def free_bytes():
+    with open("/proc/meminfo") as lines:
+        fields = dict(line.split(":", 1) for line in lines)
+    return int(fields["MemAvailable"].split()[0]) * 1024
+
+
+def scale():
+    counts = [count for count in ALIVE if count * BYTES < free_bytes()]
+    if counts != list(ALIVE):
+        print(f"memory is free for {counts[-1]:,} tasklets only", file=sys.stderr)
+    costs = in_a_child(with_alive, counts)
+    by_turns = {f"round_robin_{count}_ns": in_a_child(turns_of, count) for count in counts}
+    between = {f"alive_{count}_ns": costs[count] for count in counts}
+    report(
+        "tasklet.scale",
+        costs[counts[-1]],
+        floor=f"with {counts[0]} alive",
+        floor_ns=costs[counts[0]],
+        tasklets=counts[-1],
+        **between,
+        **by_turns,
+    )
+
+
+if __name__ == "__main__" and wanted("tasklet.scale"):
+    scale()
