@@ -6,6 +6,7 @@
 #[cfg(not(raddle_loom))]
 #[doc(hidden)] // Public for the layers above, whose modules are made as `_raddle` is.
 pub mod arguments;
+mod chain;
 #[cfg(not(raddle_loom))]
 #[doc(hidden)] // Public for the layers above, whose modules are made as `_raddle` is.
 pub mod class;
@@ -27,6 +28,8 @@ pub mod relay;
 #[cfg(not(raddle_loom))]
 #[doc(hidden)]
 pub mod shelf;
+#[cfg(not(raddle_loom))]
+mod spare;
 #[cfg(not(raddle_loom))]
 #[doc(hidden)]
 pub mod table;

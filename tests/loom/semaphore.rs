@@ -1,4 +1,8 @@
 //! Models of the semaphore: no wake-up is lost, whoever waits, polls, stops or goes away.
+//!
+//! Mutants seen to fail: a put that rings for no waiter, one that rings for nobody who polls, a wait
+//! that registers after its look, a bell that nobody quietens, a relaxed put, a stop that does not ring,
+//! and a `settle` without its second look (two models: one wake-up too few, one ring too many).
 #![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
@@ -116,6 +120,40 @@ fn who_polls_the_descriptor_hears_of_every_token() {
         semaphore.put(1).unwrap();
         putting.join().unwrap();
         polling.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_polls_a_bell_that_rings_for_nothing() {
+    check(|semaphore| {
+        let polling = with(&semaphore, |semaphore| {
+            semaphore.poll();
+            // One whose ring is still under way finds no more, and quietens it.
+            let _taken = (semaphore.try_get(), semaphore.try_get());
+        });
+        let putting = with(&semaphore, |semaphore| semaphore.put(1).unwrap());
+        putting.join().unwrap();
+        polling.join().unwrap();
+        // Whoever polls from here on asks once, and may then sleep.
+        assert_eq!(semaphore.try_get(), Err(WaitError::TimedOut));
+        assert!(!semaphore.is_readable(), "its bell was left ringing");
+    });
+}
+
+#[test]
+fn whoever_quietens_the_bell_leaves_it_ringing_for_another() {
+    check(|semaphore| {
+        let twice = with(&semaphore, |semaphore| {
+            semaphore.get(Plain).unwrap();
+            // No token, but a bell that has rung: it is quietened, while the next tokens come.
+            semaphore.get(Plain).unwrap();
+        });
+        let once = with(&semaphore, |semaphore| semaphore.get(Plain).unwrap());
+        semaphore.put(1).unwrap();
+        semaphore.put(2).unwrap();
+        twice.join().unwrap();
+        once.join().unwrap();
+        assert_eq!(semaphore.value(), 0);
     });
 }
 

@@ -6,8 +6,6 @@ import ctypes
 import gc
 import importlib.util
 import os
-import select
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import raddle
+from support import is_readable, run_python
 
 HELD = ctypes.PyDLL(str(Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"))
 FREE = ctypes.CDLL(str(Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"))
@@ -39,22 +38,10 @@ def loop(request):
     loop.close()
 
 
-def run_python(code, **options):
-    """A child with this interpreter's path: what it printed, if it ended well."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    child = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, **options)
-    assert child.returncode == 0, child.stderr
-    return child.stdout
-
-
 def in_thread(body, *args):
     thread = threading.Thread(target=body, args=args)
     thread.start()
     thread.join()
-
-
-def is_readable(queue):
-    return select.select([queue], [], [], 0)[0] == [queue]
 
 
 async def until(condition, seconds=20):
@@ -188,7 +175,7 @@ def test_ctrl_c_ends_a_wait_for_a_place():
         "threading.Thread(target=interrupt).start()\n"
         "try: queue.post(print)\n"
         "except KeyboardInterrupt: print('interrupted')\n"
-    )
+    ).stdout
     assert out == "interrupted\n"
 
 
@@ -263,6 +250,28 @@ def test_a_loop_that_is_dropped_takes_nothing_with_it():
     assert queue.drain() == 1
 
 
+def test_a_queue_that_outlives_its_loop_is_attached_to_the_next():
+    queue, calls = raddle.Completions(), []
+
+    async def main():
+        queue.attach()
+        queue.post(calls.append, asyncio.get_running_loop())
+        await until(lambda: asyncio.get_running_loop() in calls)
+
+    for _ in range(3):
+        asyncio.run(main())
+    gone = asyncio.new_event_loop()
+    queue.close()
+    with raddle.Completions() as other, contextlib.suppress(ResourceWarning):
+        other.attach(gone)
+        del gone
+        gc.collect()
+        last = asyncio.new_event_loop()
+        other.attach(last)
+        last.close()
+    assert len(set(calls)) == 3
+
+
 def test_mistakes_are_exceptions():
     queue = raddle.Completions()
     for arguments in ((), (7,)):
@@ -305,7 +314,7 @@ def test_a_forked_child_begins_with_an_empty_queue():
         "assert os.waitpid(child, 0)[1] == 0\n"
         "assert readable()\n"
         "assert queue.drain() == 1 and not readable()\n"
-    )
+    ).stdout
     assert out == "child\nparent\n"
 
 
@@ -321,7 +330,7 @@ def test_a_fork_inside_of_what_is_run_leaves_the_rest_to_the_parent():
         "    queue.post(os.write, 1, b'')\n"
         "    os._exit(0 if (ran, queue.drain()) == (1, 1) else 1)\n"
         "assert ran == 2 and os.waitpid(pids[0], 0)[1] == 0\n"
-    )
+    ).stdout
     assert out == "once\n"
 
 
@@ -335,7 +344,7 @@ def test_queues_are_closed_before_python_ends():
         "    except raddle.Stopped: print('refused', flush=True)\n"
         "threading.Thread(target=wait).start()\n"
         "while queue.statistics()['waits'] == 0: pass\n"
-    )
+    ).stdout
     assert out == "refused\n"
 
 

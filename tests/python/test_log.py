@@ -1,24 +1,13 @@
 """raddle.log in a plain Python: records arrive as they were made, or are counted; the end is not a crash."""
 
-import os
-import subprocess
-import sys
-import textwrap
-
 import pytest
 
+from support import run_python
 
-def run(code, timeout=60, **variables):
-    """Run code in a Python of its own; give what it printed."""
-    environment = {**os.environ, **variables}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=environment,
-    )
-    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+def run(code, **options):
+    """Run code in a Python of its own; return what it printed and what it complained of."""
+    done = run_python(code, **options)
     return done.stdout, done.stderr
 
 
@@ -81,6 +70,129 @@ def test_levels_are_followed_at_once():
     """
     )
     assert out.split() == ["0", "1", "1", "0", "0", "1", "1"]
+
+
+def test_a_level_that_changes_while_the_worker_asks_is_not_lost():
+    out, _ = run(
+        """
+    import logging, sys, threading
+    import raddle.log
+    class Slow(logging.Logger):
+        armed = False
+        def getEffectiveLevel(self):
+            level = super().getEffectiveLevel()
+            if self.armed and sys._getframe(1).f_code.co_name == "threshold":
+                self.armed = False
+                # What was read above is out of date when it is returned.
+                other = threading.Thread(target=self.setLevel, args=[logging.DEBUG])
+                other.start()
+                other.join()
+            return level
+    logging.setLoggerClass(Slow)
+    seen = []
+    logger = logging.getLogger("slow")
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(lambda record: seen.append(record.levelname))
+    logger.armed = True
+    raddle.log.write(logging.ERROR, "first", target="slow")
+    assert raddle.log.flush(20)
+    assert not logger.armed
+    raddle.log.write(logging.DEBUG, "second", target="slow")
+    assert raddle.log.flush(20)
+    print(seen)
+    """
+    )
+    assert out == "['ERROR', 'DEBUG']\n"
+
+
+def test_a_logger_without_a_fit_level_keeps_no_other_from_its_own():
+    out, _ = run(
+        """
+    import logging
+    import raddle.log
+    class Bad(logging.Logger):
+        def getEffectiveLevel(self):
+            if self.name == "bad": raise ZeroDivisionError
+            return super().getEffectiveLevel()
+    logging.setLoggerClass(Bad)
+    names = ["bad", "huge", "tiny", *(f"usual {number}" for number in range(20))]
+    for name in names:
+        logging.getLogger(name).addFilter(lambda record: False)
+        raddle.log.write(logging.CRITICAL, "known", target=name)
+    assert raddle.log.flush(20)
+    logging.getLogger("huge").setLevel(2**80)
+    logging.getLogger("tiny").setLevel(-2**80)
+    for name in names[3:]:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    before = raddle.log.stats()["handed"]
+    for name in names[1:]:
+        raddle.log.write(logging.WARNING, "unwanted but by one", target=name)
+    raddle.log.write(2**80, "as bad as it gets", target="huge")
+    assert raddle.log.flush(20)
+    print(raddle.log.stats()["handed"] - before)
+    """
+    )
+    assert out == "2\n"
+
+
+def test_a_worker_that_was_told_to_end_goes_on_when_it_is_started_again():
+    out, err = run(
+        SETTING
+        + """
+    inside, go_on = threading.Event(), threading.Event()
+    class Stuck(logging.Handler):
+        def emit(self, record):
+            inside.set()
+            go_on.wait()
+    stuck = Stuck()
+    logger.addHandler(stuck)
+    raddle.log.write(logging.INFO, "one", target="net")
+    inside.wait()
+    print(raddle.log.stop(0.01))
+    raddle.log.start()
+    waiter = threading.Thread(target=lambda: print(raddle.log.stop(None)))
+    go_on.set()
+    raddle.log.write(logging.INFO, "two", target="net")
+    print(raddle.log.flush(20), len(seen))
+    waiter.start()
+    waiter.join()
+    raddle.log.write(logging.INFO, "three", target="net")
+    raddle.log.start()
+    raddle.log.write(logging.INFO, "four", target="net")
+    print(raddle.log.flush(20), [record.getMessage() for record in seen])
+    """
+    )
+    assert out.splitlines() == ["False", "True 2", "True", "True ['one', 'two', 'four']"]
+    assert err.count("\n") == 1 and "three" in err
+
+
+@pytest.mark.parametrize("wait", ["stop(None)", "flush()", "stop()"])
+def test_ctrl_c_ends_a_wait_for_a_handler_that_hangs(wait):
+    out, _ = run(
+        SETTING
+        + f"""
+    import signal, time
+    inside, go_on = threading.Event(), threading.Event()
+    class Stuck(logging.Handler):
+        def emit(self, record):
+            inside.set()
+            go_on.wait()
+    logger.addHandler(Stuck())
+    raddle.log.write(logging.INFO, "one", target="net")
+    inside.wait()
+    def interrupt():
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    begun = time.monotonic()
+    try:
+        raddle.log.{wait}
+    except KeyboardInterrupt:
+        print(time.monotonic() - begun < 4)
+    go_on.set()
+    """
+    )
+    assert out == "True\n"
 
 
 def test_a_logger_with_a_mind_of_its_own_is_asked():

@@ -4,10 +4,6 @@ import asyncio
 import gc
 import os
 import queue
-import select
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import weakref
@@ -15,41 +11,7 @@ import weakref
 import pytest
 
 import raddle
-
-DEADLINE = 20
-
-
-def run(code):
-    """Run code in a Python of its own; return what it printed."""
-    child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=DEADLINE
-    )
-    assert child.returncode == 0, child.stdout + child.stderr
-    return child.stdout
-
-
-def until(condition):
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.001)
-
-
-def started(*bodies):
-    threads = [threading.Thread(target=body) for body in bodies]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def joined(threads):
-    for thread in threads:
-        thread.join(DEADLINE)
-        assert not thread.is_alive()
-
-
-def is_readable(fd):
-    return bool(select.select([fd], [], [], 0)[0])
+from support import DEADLINE, is_readable, joined, run_python, started, until
 
 
 def test_what_went_in_first_comes_out_first():
@@ -350,12 +312,12 @@ def test_ctrl_c_ends_a_wait_within_100_ms_and_loses_nothing(wait):
         assert ring.pop() == "kept"
     """
     # A machine with a load on it may be late once.
-    assert any(int(run(code)) < 100 for _ in range(5))
+    assert any(int(run_python(code).stdout) < 100 for _ in range(5))
 
 
 def test_the_end_of_python_wakes_threads_that_wait():
     begun = time.monotonic()
-    out = run(
+    out = run_python(
         """
         import threading, time
         import raddle
@@ -373,13 +335,13 @@ def test_the_end_of_python_wakes_threads_that_wait():
         while not (ring.statistics()["pop_waits"] and full.statistics()["push_waits"]):
             time.sleep(0.001)
         """
-    )
+    ).stdout
     assert out.split() == ["stopped", "stopped"] and time.monotonic() - begun < 5
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_in_a_forked_child_a_ring_is_stopped():
-    out = run(
+    out = run_python(
         """
         import os
         import raddle
@@ -400,7 +362,7 @@ def test_in_a_forked_child_a_ring_is_stopped():
         assert os.waitpid(child, 0)[1] == 0
         print(ring.pop(), ring.stopped)
         """
-    )
+    ).stdout
     assert out == "parent's False\n"
 
 

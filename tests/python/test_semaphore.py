@@ -3,10 +3,6 @@
 import asyncio
 import gc
 import os
-import select
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import weakref
@@ -14,41 +10,7 @@ import weakref
 import pytest
 
 import raddle
-
-DEADLINE = 20
-
-
-def run(code, *, timeout=DEADLINE):
-    """Run code in a Python of its own; return what it printed."""
-    child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=timeout
-    )
-    assert child.returncode == 0, child.stdout + child.stderr
-    return child.stdout
-
-
-def until(condition):
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.001)
-
-
-def started(*bodies):
-    threads = [threading.Thread(target=body) for body in bodies]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def joined(threads):
-    for thread in threads:
-        thread.join(DEADLINE)
-        assert not thread.is_alive()
-
-
-def is_readable(semaphore):
-    return bool(select.select([semaphore], [], [], 0)[0])
+from support import DEADLINE, is_readable, joined, run_python, started, until
 
 
 def test_tokens_are_counted():
@@ -72,8 +34,11 @@ def test_arguments_are_refused_as_python_would():
     with pytest.raises(TypeError, match="unexpected keyword"):
         raddle.Semaphore(values=1)
     semaphore = raddle.Semaphore()
-    with pytest.raises(ValueError, match="not negative"):
-        semaphore.get(-1)
+    for never in (-1, -1e-300, -(2**70), float("-inf"), float("nan")):
+        with pytest.raises(ValueError, match="not negative"):
+            semaphore.get(never)
+    with pytest.raises(OverflowError):
+        semaphore.get(2**2000)
     with pytest.raises(TypeError):
         semaphore.get("soon")
     with pytest.raises(TypeError):
@@ -90,6 +55,16 @@ def test_a_wait_ends_with_its_time_and_not_before():
     assert semaphore.get(timeout=0.03) is False
     assert 0.03 <= time.monotonic() - begun < 5
     assert semaphore.waits == 1
+
+
+@pytest.mark.parametrize("timeout", [None, float("inf"), 1e300, 2**70, True])
+def test_a_time_that_no_clock_reaches_is_for_ever(timeout):
+    semaphore, ring = raddle.Semaphore(), raddle.Ring(1)
+    late = threading.Timer(0.02, lambda: (semaphore.put(), ring.push("item")))
+    late.start()
+    assert semaphore.get(timeout) is True and ring.pop(timeout) == "item"
+    ring.push("item", timeout)
+    joined([late])
 
 
 def test_a_waiting_thread_leaves_python_to_others():
@@ -283,7 +258,7 @@ CTRL_C = """
 def interrupted_within(milliseconds, wait="semaphore.get()", mask="pass", left="-1"):
     """Whether one of a few waits ended in time: a machine with a load on it may be late once."""
     code = CTRL_C.format(wait=wait, mask=mask, left=left)
-    return any(int(run(code)) < milliseconds for _ in range(5))
+    return any(int(run_python(code).stdout) < milliseconds for _ in range(5))
 
 
 def test_ctrl_c_ends_a_wait_of_the_main_thread_within_100_ms():
@@ -312,7 +287,7 @@ def test_ctrl_c_ends_the_wait_where_no_descriptor_is_free():
 
 
 def test_what_somebody_else_set_for_signals_hears_of_them_and_is_put_back():
-    out = run(
+    out = run_python(
         """
         import os, signal, socket, threading, time
         import raddle
@@ -328,7 +303,7 @@ def test_what_somebody_else_set_for_signals_hears_of_them_and_is_put_back():
         assert signal.set_wakeup_fd(-1) == pythons.fileno()
         print("well")
         """
-    )
+    ).stdout
     assert out == "well\n"
 
 
@@ -353,12 +328,12 @@ def test_ctrl_c_reaches_the_main_thread_while_another_one_waits():
         assert got == [True]
     """
     # A machine with a load on it may be late once.
-    assert any(int(run(code)) < 200 for _ in range(5)), "the signal comes after 100 ms"
+    assert any(int(run_python(code).stdout) < 200 for _ in range(5)), "the signal comes after 100 ms"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_has_a_semaphore_of_its_own():
-    out = run(
+    out = run_python(
         """
         import os, threading, time
         import raddle
@@ -379,5 +354,5 @@ def test_a_forked_child_has_a_semaphore_of_its_own():
         thread.join(10)
         print(got)
         """
-    )
+    ).stdout
     assert out == "[True]\n"

@@ -1,13 +1,12 @@
 """raddle.exit_stopper in children that end in every way, and what it refuses."""
 
-import subprocess
-import sys
 import textwrap
 import time
 
 import pytest
 
 import raddle
+from support import run_python
 
 PROLOGUE = """
 import sys, threading, raddle
@@ -15,11 +14,8 @@ def say(*words): print(*words, flush=True)
 """
 
 
-def run(program, status=0, timeout=60):
-    code = PROLOGUE + textwrap.dedent(program)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == status, done.stderr
-    return done
+def run(program, **options):
+    return run_python(PROLOGUE + textwrap.dedent(program), **options)
 
 
 STAGES = """
@@ -41,7 +37,7 @@ IN_ORDER = [f"{stage} {age}" for stage in ("refuse", "pools", "completions", "lo
     ],
 )
 def test_all_run_in_their_order_however_python_ends(end, status):
-    assert run(STAGES + end, status).stdout.splitlines() == IN_ORDER
+    assert run(STAGES + end, status=status).stdout.splitlines() == IN_ORDER
 
 
 def test_the_first_stage_runs_before_python_joins_its_threads():

@@ -7,42 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
-use pyo3::types::{PyDict, PyModuleMethods};
-use pyo3::{Bound, PyAny, Python};
+use pyo3::Python;
 use raddle::relay::completion::{Budget, Callable, Completions, DrainError, Drained};
-use raddle::{Options, Raised, Runtime, Status, enter};
+use raddle::{Raised, Status, enter};
+use raddle_tests::completions::{Counted, look, make, start, stop};
 use raddle_tests::{in_child, spawn};
-
-const CODE: &core::ffi::CStr = c"
-import sys
-calls, reports = [], []
-def fail(error):
-    raise error
-sys.unraisablehook = lambda about: reports.append((about.exc_type.__name__, str(about.exc_value)))
-";
-
-fn start() -> Runtime {
-    let runtime = Runtime::start(&Options::new()).unwrap();
-    enter(|py| py.run(CODE, Some(&names(py)), None).unwrap()).unwrap();
-    runtime
-}
-
-fn stop(runtime: &Runtime) {
-    assert_eq!(runtime.stop(Some(Duration::from_secs(20))), Ok(()));
-}
-
-fn names(py: Python<'_>) -> Bound<'_, PyDict> {
-    py.import("__main__").unwrap().dict()
-}
-
-fn make<'py>(py: Python<'py>, expression: &str) -> Bound<'py, PyAny> {
-    let expression = std::ffi::CString::new(expression).unwrap();
-    py.eval(&expression, Some(&names(py)), None).unwrap()
-}
-
-fn look(expression: &str) -> String {
-    enter(|py| make(py, expression).to_string()).unwrap()
-}
 
 fn drain(queue: &Completions) -> Drained {
     enter(|py| queue.drain(py, Budget::ALL).unwrap()).unwrap()
@@ -50,16 +19,6 @@ fn drain(queue: &Completions) -> Drained {
 
 fn is_readable(queue: &Completions) -> bool {
     look(&format!("__import__('select').select([{}], [], [], 0)[0] != []", queue.fd())) == "True"
-}
-
-/// A value that counts how often it was dropped.
-#[derive(Clone)]
-struct Counted(Arc<AtomicU32>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, SeqCst);
-    }
 }
 
 #[test]
@@ -130,6 +89,41 @@ fn nothing_is_lost_while_threads_post_and_one_drains() {
         let stats = queue.stats();
         assert_eq!((stats.ran, stats.raised), (u64::from(4 * EACH), 0));
         assert!(!is_readable(&queue));
+        stop(&runtime);
+    });
+}
+
+/// A value whose drop counts, and panics.
+struct Bad(Arc<AtomicU32>);
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+        panic!("dropped badly");
+    }
+}
+
+#[test]
+fn a_drop_that_panics_keeps_no_other_from_being_dropped() {
+    in_child("a_drop_that_panics_keeps_no_other_from_being_dropped", || {
+        let runtime = start();
+        let queue = Completions::new().unwrap();
+        let counted = Counted::default();
+        for _ in 0..3 {
+            let (bad, good) = (Bad(counted.0.clone()), counted.clone());
+            queue.post(move |_| drop(bad)).unwrap();
+            queue.post(move |_| drop(good)).unwrap();
+        }
+        enter(|py| {
+            let once = Budget { count: 2, time: Duration::MAX };
+            assert_eq!(queue.drain(py, once).unwrap(), Drained { ran: 2, left: true });
+        })
+        .unwrap();
+        assert_eq!(counted.drops(), 2);
+        queue.close();
+        assert_eq!((counted.drops(), queue.stats().discarded), (6, 4));
+        assert!(queue.is_closed());
+        assert_eq!(look("reports"), "[('RuntimeError', 'a completion panicked: dropped badly')]");
         stop(&runtime);
     });
 }

@@ -4,54 +4,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::Duration;
 
-use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyModuleMethods};
-use pyo3::{Bound, PyAny, Python};
+use pyo3::Python;
+use pyo3::types::{PyAnyMethods, PyDictMethods};
 use raddle::relay::completion::{Budget, Completions, Operation};
-use raddle::{Options, Runtime, Status, enter};
+use raddle::{Status, enter};
+use raddle_tests::completions::{Counted, look, make, names, start, stop};
 use raddle_tests::{in_child, spawn};
-
-const CODE: &core::ffi::CStr = c"
-import sys
-calls, reports = [], []
-def fail(error):
-    raise error
-sys.unraisablehook = lambda about: reports.append((about.exc_type.__name__, str(about.exc_value)))
-";
-
-fn start() -> Runtime {
-    let runtime = Runtime::start(&Options::new()).unwrap();
-    enter(|py| py.run(CODE, Some(&names(py)), None).unwrap()).unwrap();
-    runtime
-}
-
-fn stop(runtime: &Runtime) {
-    assert_eq!(runtime.stop(Some(Duration::from_secs(20))), Ok(()));
-}
-
-fn names(py: Python<'_>) -> Bound<'_, PyDict> {
-    py.import("__main__").unwrap().dict()
-}
-
-fn make<'py>(py: Python<'py>, expression: &str) -> Bound<'py, PyAny> {
-    let expression = std::ffi::CString::new(expression).unwrap();
-    py.eval(&expression, Some(&names(py)), None).unwrap()
-}
-
-fn look(expression: &str) -> String {
-    enter(|py| make(py, expression).to_string()).unwrap()
-}
-
-/// A value that counts how often it was dropped.
-#[derive(Clone)]
-struct Counted(Arc<AtomicU32>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
 
 /// A loop that owns `queue`, and `outcome(future)`, which runs it until the future is done.
 fn new_loop(py: Python<'_>, queue: &Completions) {

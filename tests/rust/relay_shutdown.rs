@@ -35,6 +35,16 @@ fn threads_that_wait_are_woken_before_they_are_joined() {
 }
 
 #[test]
+fn threads_that_wait_for_a_ring_s_items_and_for_its_room_are_woken() {
+    each("threads_that_wait_for_a_ring_s_items_and_for_its_room_are_woken", "ring_waiters");
+}
+
+#[test]
+fn threads_that_wait_for_a_place_in_a_full_queue_are_woken() {
+    each("threads_that_wait_for_a_place_in_a_full_queue_are_woken", "full_queue");
+}
+
+#[test]
 fn daemon_threads_that_wait_do_not_crash_the_end() {
     each("daemon_threads_that_wait_do_not_crash_the_end", "daemon_waits");
 }

@@ -2,6 +2,8 @@
 
 pub mod child;
 #[cfg(not(raddle_loom))]
+pub mod completions;
+#[cfg(not(raddle_loom))]
 pub mod python;
 #[cfg(not(raddle_loom))]
 pub mod shutdown;

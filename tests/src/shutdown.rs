@@ -36,6 +36,33 @@ pub struct Situation {
     pub status: c_int,
 }
 
+/// What every situation may use: threads that wait until the end of Python tells them to stop, whose
+/// process ends at once if they hear anything else.
+const PRELUDE: &str = "
+import _raddle, concurrent.futures, ctypes, os, raddle, sys, threading, time
+def until_stopped(wait):
+    try:
+        given = wait()
+    except BaseException as error:
+        given = error
+    if not isinstance(given, raddle.Stopped):
+        print('a thread that waits was not stopped, but given', repr(given), file=sys.stderr)
+        os._exit(9)
+def wait_everywhere(wait):
+    threading.Thread(target=until_stopped, args=(wait,)).start()
+    threading.Thread(target=until_stopped, args=(wait,), daemon=True).start()
+    concurrent.futures.ThreadPoolExecutor().submit(until_stopped, wait)
+";
+
+/// What nobody may write at the end of a process.
+const TROUBLE: [&str; 5] = [
+    "Fatal Python error",
+    "is left behind",
+    "although these threads are inside",
+    "Traceback (most recent call last)",
+    "Exception ignored",
+];
+
 /// Runs a situation in a child process; `name` is the test's own, which may run several: a child runs
 /// the one that it was started for. In the parent, looks at the result.
 ///
@@ -55,8 +82,7 @@ pub fn live(name: &str, end: End, (which, situation): &(&str, Situation)) {
         if !exits || status != Some(situation.status) {
             seen.assert_success();
         }
-        for trouble in ["Fatal Python error", "is left behind", "although these threads are inside"]
-        {
+        for trouble in TROUBLE {
             assert!(!seen.stderr.contains(trouble), "{}", seen.story());
         }
     }
@@ -64,7 +90,7 @@ pub fn live(name: &str, end: End, (which, situation): &(&str, Situation)) {
 
 fn body(end: End, situation: &Situation) {
     let code = format!(
-        "import _raddle, ctypes, raddle, sys, threading\nbegin = ctypes.PYFUNCTYPE(None)({})\n{}",
+        "{PRELUDE}begin = ctypes.PYFUNCTYPE(None)({})\n{}",
         situation.begin as usize, situation.code
     );
     if end == End::Host {

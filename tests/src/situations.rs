@@ -17,7 +17,7 @@ use raddle::{Closed, enter, release};
 use crate::shutdown::{Situation, work};
 
 /// All of them, by name.
-pub const ALL: [(&str, Situation); 9] = [
+pub const ALL: [(&str, Situation); 11] = [
     ("log_flood", LOG_FLOOD),
     ("log_flood_goes_on", LOG_FLOOD_GOES_ON),
     ("stream", STREAM),
@@ -25,6 +25,8 @@ pub const ALL: [(&str, Situation); 9] = [
     ("pool", POOL),
     ("careless_pool", CARELESS_POOL),
     ("waiters", WAITERS),
+    ("ring_waiters", RING_WAITERS),
+    ("full_queue", FULL_QUEUE),
     ("main_waits", MAIN_WAITS),
     ("daemon_waits", DAEMON_WAITS),
 ];
@@ -104,18 +106,23 @@ extern "C" fn nothing() {}
 /// Threads of Python's, an executor's among them, that wait for a semaphore that nobody puts into.
 const WAITERS: Situation = Situation {
     code: "
-import concurrent.futures, time
 semaphore = raddle.Semaphore()
-def wait():
-    try:
-        semaphore.get()
-    except raddle.Stopped:
-        return
-    raise AssertionError('there is no token')
-threading.Thread(target=wait).start()
-threading.Thread(target=wait, daemon=True).start()
-concurrent.futures.ThreadPoolExecutor().submit(wait)
+wait_everywhere(semaphore.get)
 while semaphore.waits < 3:
+    time.sleep(0)",
+    begin: nothing,
+    check: || (),
+    status: 0,
+};
+
+/// The same for an item that nobody pushes, and for room that nobody makes.
+const RING_WAITERS: Situation = Situation {
+    code: "
+empty, full = raddle.Ring(1), raddle.Ring(1)
+full.push(0)
+wait_everywhere(empty.pop)
+wait_everywhere(lambda: full.push(1))
+while empty.statistics()['pop_waits'] < 3 or full.statistics()['push_waits'] < 3:
     time.sleep(0)",
     begin: nothing,
     check: || (),
@@ -125,15 +132,9 @@ while semaphore.waits < 3:
 /// Daemon threads alone, which nobody joins.
 const DAEMON_WAITS: Situation = Situation {
     code: "
-import time
 semaphore = raddle.Semaphore()
-def wait():
-    try:
-        semaphore.get()
-    except raddle.Stopped:
-        pass
 for _ in range(4):
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=until_stopped, args=(semaphore.get,), daemon=True).start()
 while semaphore.waits < 4:
     time.sleep(0)",
     begin: nothing,
@@ -144,7 +145,7 @@ while semaphore.waits < 4:
 /// Python's main thread waits, as another one does, and Ctrl-C is pressed.
 const MAIN_WAITS: Situation = Situation {
     code: "
-import os, signal, time
+import signal
 # Whoever runs a script in the background has it ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 semaphore = raddle.Semaphore()
@@ -152,10 +153,7 @@ def interrupt():
     while semaphore.waits < 1:
         time.sleep(0)
     os.kill(os.getpid(), signal.SIGINT)
-    try:
-        semaphore.get()
-    except raddle.Stopped:
-        pass
+    until_stopped(semaphore.get)
 threading.Thread(target=interrupt).start()
 try:
     semaphore.get()
@@ -221,7 +219,7 @@ fn check_flood() -> log::Stats {
 }
 
 const LOG_TO_FILE: &str = "
-import logging, os, tempfile
+import logging, tempfile
 path = os.path.join(tempfile.gettempdir(), f'raddle-flood-{os.getpid()}')
 logging.basicConfig(filename=path, format='%(message)s', level=logging.INFO)
 begin()";
@@ -305,6 +303,44 @@ fn check_stream() {
     assert!(queue.is_closed());
 }
 
+/// How many native threads wait for a place.
+const BLOCKED: u64 = 3;
+
+/// Fills a queue that nobody drains, and waits until all who post to it wait.
+extern "C" fn begin_full_queue() {
+    let queue = Completions::bounded(NonZeroU32::MIN).expect("two descriptors");
+    *lock(&QUEUE) = Some(queue.clone());
+    assert!(post());
+    let workers = usize::try_from(BLOCKED).expect("a few");
+    lock(&WORKERS).extend(work(workers, post));
+    release(|| {
+        while queue.stats().waits < BLOCKED {
+            std::thread::yield_now();
+        }
+    });
+}
+
+/// Native threads and Python's that wait for a place in queues which nobody drains.
+const FULL_QUEUE: Situation = Situation {
+    code: "
+begin()
+full = raddle.Completions(1)
+full.post(print)
+wait_everywhere(lambda: full.post(print))
+while full.statistics()['waits'] < 3:
+    time.sleep(0)",
+    begin: begin_full_queue,
+    check: || {
+        check_stream();
+        // The one that filled it never ran, and each thread was refused once.
+        assert_eq!(
+            (DONE.load(Ordering::Relaxed), POSTED.load(Ordering::Relaxed)),
+            (0, 1 + BLOCKED)
+        );
+    },
+    status: 0,
+};
+
 /// A loop that has ended, and native threads that still post to its queue.
 const STREAM: Situation = Situation {
     code: "
@@ -323,7 +359,7 @@ asyncio.run(main())",
 /// The same with a loop that still runs, in a thread that nobody joins.
 const STREAM_IN_A_DAEMON: Situation = Situation {
     code: "
-import asyncio, time
+import asyncio
 begin()
 async def main():
     asyncio.get_running_loop().add_reader(stream_fd, stream_drain)

@@ -33,6 +33,11 @@ impl Bell {
         *lock(&self.rung) = false;
     }
 
+    /// Whether it is readable.
+    pub fn has_rung(&self) -> bool {
+        *lock(&self.rung)
+    }
+
     /// Waits until it is readable, as a poll would.
     pub fn wait(&self) {
         let mut rung = lock(&self.rung);

@@ -37,6 +37,8 @@ mod fork {
 mod live;
 pub mod log;
 #[cfg(not(raddle_loom))]
+mod outlet;
+#[cfg(not(raddle_loom))]
 pub(crate) mod python;
 pub mod ring;
 pub mod semaphore;

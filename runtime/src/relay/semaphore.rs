@@ -340,6 +340,12 @@ impl Semaphore {
         self.be_polled();
         self.bell.wait();
     }
+
+    /// What somebody else's loop would find.
+    #[cfg(raddle_loom)]
+    pub fn is_readable(&self) -> bool {
+        self.bell.has_rung()
+    }
 }
 
 /// What a semaphore's word said.

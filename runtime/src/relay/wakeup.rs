@@ -22,7 +22,7 @@ use std::rc::Rc;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi as ffi;
 
-use super::fork;
+use super::{fork, outlet};
 use crate::cpython;
 use crate::error::Closed;
 use crate::gate::{Entry, Raised, Ref, control};
@@ -95,21 +95,8 @@ impl Other {
 
     /// Passes on what arrived, as Python would have written it there. Never waits.
     fn pass_on(&self, bytes: &[u8]) {
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        let fd = self.copy.as_raw_fd();
-        // SAFETY: a descriptor that is open, and as many bytes as it says.
-        let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };
-        if sent < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOTSOCK) {
-            let mut room = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-            // SAFETY: one record; does not wait.
-            unsafe { libc::poll(&raw mut room, 1, 0) };
-            // A pipe that nobody reads is left alone: writing to it would raise SIGPIPE.
-            if room.revents & (libc::POLLOUT | libc::POLLERR) == libc::POLLOUT {
-                // SAFETY: a descriptor that is open, and as many bytes as it says. What does not
-                // fit is lost, as what Python cannot write is.
-                unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-            }
-        }
+        // What does not fit is lost, as what Python cannot write is.
+        let _passed = outlet::write_at_once(self.copy.as_raw_fd(), bytes);
     }
 }
 

@@ -1,8 +1,7 @@
 //! The list under a queue of completions: any thread adds to it without waiting, one thread at a
 //! time takes from it, and whoever adds first learns that the taker has to be woken.
 //!
-//! Treiber's stack (Treiber 1986, IBM RJ 5118), never popped but taken whole and turned round, as the
-//! gate's pile is; with three marks in the place of an empty head.
+//! A chain, as the gate's pile is, with three marks in the place of an empty head.
 //!
 //! | head   | meaning                               | the bell   | adding            | taking          |
 //! |--------|---------------------------------------|------------|-------------------|-----------------|
@@ -21,48 +20,19 @@
 use core::mem::ManuallyDrop;
 use core::{fmt, ptr};
 
+pub use crate::chain::Chain;
+use crate::chain::{Head, Loose, Node};
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-/// Where nodes live: loom looks at those of the allocator.
-#[cfg(raddle_loom)]
-mod memory {
-    pub(super) fn put<T>(value: T) -> *mut T {
-        Box::into_raw(Box::new(value))
-    }
-
-    /// # Safety
-    ///
-    /// `place` came from [`put`], and nobody uses it any more.
-    pub(super) unsafe fn take<T>(place: *mut T) -> T {
-        // SAFETY: by the caller's promise.
-        *unsafe { Box::from_raw(place) }
-    }
-}
-#[cfg(not(raddle_loom))]
-use super::spare as memory;
-
-struct Node<T> {
-    value: T,
-    next: *mut Node<T>,
-}
-
+const IDLE: usize = 0;
 const AWAKE: usize = 1;
 const CLOSED: usize = 2;
 /// In the word of the taker: the list was closed meanwhile.
 const WAS_CLOSED: u64 = 1;
 
-fn mark<T>(which: usize) -> *mut Node<T> {
-    ptr::without_provenance_mut(which)
-}
-
-/// Whether a head is IDLE, AWAKE or CLOSED, and so leads to no node.
-fn is_mark<T>(head: *mut Node<T>) -> bool {
-    head.addr() <= CLOSED
-}
-
 /// A list that many add to and one takes from.
 pub struct List<T> {
-    head: AtomicPtr<Node<T>>,
+    head: Head<T>,
     /// What was taken and not looked at yet, oldest first. The taker's own.
     rest: AtomicPtr<Node<T>>,
     taker: AtomicU64,
@@ -70,9 +40,9 @@ pub struct List<T> {
     depth: AtomicU32,
 }
 
-// SAFETY: a value goes in on one thread and comes out on one other, owned; nobody borrows it.
+// SAFETY: as for the head: what is in `rest` is the taker's, whoever that is.
 unsafe impl<T: Send> Sync for List<T> {}
-// SAFETY: the same, for the values that are inside when the list itself moves.
+// SAFETY: the same, for what is in `rest` when the list itself moves.
 unsafe impl<T: Send> Send for List<T> {}
 
 impl<T> List<T> {
@@ -80,7 +50,7 @@ impl<T> List<T> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            head: AtomicPtr::new(ptr::null_mut()),
+            head: Head::new(),
             rest: AtomicPtr::new(ptr::null_mut()),
             taker: AtomicU64::new(0),
             depth: AtomicU32::new(0),
@@ -93,31 +63,26 @@ impl<T> List<T> {
     ///
     /// Gives the value back if the list is closed.
     pub fn push(&self, value: T) -> Result<bool, T> {
-        let mut head = self.head.load(Ordering::Relaxed);
-        if head == mark(CLOSED) {
+        let mut seen = self.head.look();
+        if seen.is(CLOSED) {
             return Err(value);
         }
-        let node = memory::put(Node { value, next: ptr::null_mut() });
+        let mut value = Loose::new(value);
         loop {
-            if head == mark(CLOSED) {
-                // SAFETY: from the line above the loop, and never published.
-                return Err(unsafe { memory::take(node) }.value);
+            if seen.is(CLOSED) {
+                return Err(value.into_value());
             }
-            // SAFETY: the node is ours until the exchange below publishes it.
-            unsafe { (*node).next = if is_mark(head) { ptr::null_mut() } else { head } };
-            // Release: publishes the node to the Acquire in `take`. Acquire: pairs with the Release
-            // in `try_idle`, so that the ringing comes after the hushing before it.
-            match self.head.compare_exchange_weak(head, node, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Ok(head.is_null()),
-                Err(now) => head = now,
+            // What `try_idle` did before is seen: the ringing comes after the hushing before it.
+            match self.head.link(value, &seen) {
+                Ok(()) => return Ok(seen.is(IDLE)),
+                Err(again) => (value, seen) = again,
             }
         }
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        // Relaxed: a hint; `push` decides.
-        self.head.load(Ordering::Relaxed) == mark(CLOSED)
+        self.head.look().is(CLOSED)
     }
 
     /// Whether the thread of this token is the taker.
@@ -145,16 +110,16 @@ impl<T> List<T> {
 
     /// Closes the list, and gives what was in it. What another thread has taken already and not
     /// looked at yet, that thread is left with ([`Claim::release`]).
-    pub fn close(&self, token: u64) -> Taken<T> {
-        // Acquire: as in `take`. Release: whoever sees CLOSED sees what was done before.
-        let chain = self.head.swap(mark(CLOSED), Ordering::AcqRel);
-        if chain == mark(CLOSED) {
-            return Taken { next: ptr::null_mut() };
+    pub fn close(&self, token: u64) -> Chain<T> {
+        let (before, newest) = self.head.swap(CLOSED);
+        if before.is(CLOSED) {
+            return Chain::empty();
         }
-        let newest = turn_round(chain);
         loop {
             if let Some(claim) = self.claim(token) {
-                return claim.take_rest(newest);
+                let mut all = claim.take_rest();
+                all.append(newest);
+                return all;
             }
             // Somebody takes: asks them. AcqRel: as in `claim`, and for what stands before.
             let taker = self.taker.load(Ordering::Relaxed);
@@ -165,7 +130,7 @@ impl<T> List<T> {
                     .compare_exchange(taker, asked, Ordering::AcqRel, Ordering::Relaxed)
                     .is_ok()
             {
-                return Taken { next: newest };
+                return newest;
             }
         }
     }
@@ -204,39 +169,29 @@ impl<T> Claim<'_, T> {
             return None;
         }
         // Relaxed: the taker's own, as long as there is a claim.
-        let mut node = self.list.rest.load(Ordering::Relaxed);
-        if node.is_null() {
-            node = self.take();
-            if node.is_null() {
-                return None;
-            }
-        }
-        // SAFETY: out of the list since `take`, the taker's alone, and from `memory::put`.
-        let node = unsafe { memory::take(node) };
-        self.list.rest.store(node.next, Ordering::Relaxed);
-        Some(node.value)
+        let rest = self.list.rest.load(Ordering::Relaxed);
+        // SAFETY: from `into_raw` below, and the taker's.
+        let mut rest = unsafe { Chain::from_raw(rest) };
+        let value = rest.next().or_else(|| {
+            rest = self.take();
+            rest.next()
+        });
+        self.list.rest.store(rest.into_raw(), Ordering::Relaxed);
+        value
     }
 
     /// Takes all that was added, and stays awake.
-    fn take(&self) -> *mut Node<T> {
-        let mut head = self.list.head.load(Ordering::Relaxed);
+    fn take(&self) -> Chain<T> {
+        let mut seen = self.list.head.look();
         loop {
             // IDLE stays IDLE: the bell is silent, and a poll inside of what is run next relies on
             // whoever adds ringing it.
-            if is_mark(head) {
-                return ptr::null_mut();
+            if seen.is_mark() {
+                return Chain::empty();
             }
-            // Acquire: pairs with the Release of each push; the exchanges of the pushes form one
-            // release sequence, so the newest node's publication carries the older ones'.
-            let taken = self.list.head.compare_exchange_weak(
-                head,
-                mark(AWAKE),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            );
-            match taken {
-                Ok(_) => return turn_round(head),
-                Err(now) => head = now,
+            match self.list.head.take(&seen, AWAKE) {
+                Ok(chain) => return chain,
+                Err(now) => seen = now,
             }
         }
     }
@@ -244,34 +199,26 @@ impl<T> Claim<'_, T> {
     /// Whether there is nothing to pop right now.
     pub fn is_empty(&self) -> bool {
         // Relaxed: the taker's own, and a hint.
-        self.list.rest.load(Ordering::Relaxed).is_null()
-            && is_mark(self.list.head.load(Ordering::Relaxed))
+        self.list.rest.load(Ordering::Relaxed).is_null() && self.list.head.look().is_mark()
     }
 
     /// Goes to sleep after the bell was hushed. `false` if something was added meanwhile: whoever
     /// added it did not ring, so the caller has to, and to take on.
     #[must_use]
     pub fn try_idle(&self) -> bool {
-        let head = &self.list.head;
-        // Release: see `push`; the hushing comes before the next ringing.
-        match head.compare_exchange(
-            mark(AWAKE),
-            ptr::null_mut(),
-            Ordering::Release,
-            Ordering::Relaxed,
-        ) {
-            Ok(_) => true,
-            Err(now) => is_mark(now),
+        match self.list.head.change(AWAKE, IDLE) {
+            Ok(()) => true,
+            Err(now) => now.is_mark(),
         }
     }
 
     /// Stops taking. Gives what was taken and not looked at if the list was closed meanwhile;
     /// otherwise that stays for the next taker.
-    pub fn release(self) -> Taken<T> {
+    pub fn release(self) -> Chain<T> {
         ManuallyDrop::new(self).let_go()
     }
 
-    fn let_go(&self) -> Taken<T> {
+    fn let_go(&self) -> Chain<T> {
         let list = self.list;
         // Relaxed: the taker's own.
         let depth = list.depth.load(Ordering::Relaxed) - 1;
@@ -283,80 +230,26 @@ impl<T> Claim<'_, T> {
                 .compare_exchange(self.token, 0, Ordering::Release, Ordering::Relaxed)
                 .is_ok()
         {
-            return Taken { next: ptr::null_mut() };
+            return Chain::empty();
         }
         // Closed behind our back: nobody takes any more, and what is left is ours to give away.
-        let next = list.rest.swap(ptr::null_mut(), Ordering::Relaxed);
+        let rest = self.take_rest();
         list.taker.store(0, Ordering::Release);
-        Taken { next }
+        rest
     }
 
-    /// The rest, and then what else was in the list that this thread has closed.
-    fn take_rest(self, newest: *mut Node<T>) -> Taken<T> {
+    /// What was taken and not looked at.
+    fn take_rest(&self) -> Chain<T> {
         // Relaxed: the taker's own.
-        let oldest = self.list.rest.swap(ptr::null_mut(), Ordering::Relaxed);
-        let mut last = oldest;
-        if last.is_null() {
-            return Taken { next: newest };
-        }
-        loop {
-            // SAFETY: the taker's alone, and from `memory::put`.
-            let node = unsafe { &mut *last };
-            if node.next.is_null() {
-                node.next = newest;
-                return Taken { next: oldest };
-            }
-            last = node.next;
-        }
+        let rest = self.list.rest.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: from `into_raw` in `pop`, and the taker's.
+        unsafe { Chain::from_raw(rest) }
     }
 }
 
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         drop(self.let_go());
-    }
-}
-
-/// Makes of a chain, newest first, one that is oldest first.
-fn turn_round<T>(mut chain: *mut Node<T>) -> *mut Node<T> {
-    let mut turned = ptr::null_mut();
-    while !is_mark(chain) {
-        // SAFETY: the exchange made the whole chain the caller's; each node is from `memory::put`.
-        let node = unsafe { &mut *chain };
-        chain = core::mem::replace(&mut node.next, turned);
-        turned = node;
-    }
-    turned
-}
-
-/// What was left in a list that was closed, oldest first. Dropping it drops what was not looked at.
-pub struct Taken<T> {
-    next: *mut Node<T>,
-}
-
-impl<T> Iterator for Taken<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        if self.next.is_null() {
-            return None;
-        }
-        // SAFETY: the chain is ours alone since the list was closed; from `memory::put`.
-        let node = unsafe { memory::take(self.next) };
-        self.next = node.next;
-        Some(node.value)
-    }
-}
-
-impl<T> Drop for Taken<T> {
-    fn drop(&mut self) {
-        self.for_each(drop);
-    }
-}
-
-impl<T> fmt::Debug for Taken<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken").finish_non_exhaustive()
     }
 }
 

@@ -42,8 +42,6 @@ mod owner;
 mod python;
 #[cfg(not(raddle_loom))]
 mod queue;
-#[cfg(not(raddle_loom))]
-mod spare;
 
 #[cfg(not(raddle_loom))]
 pub use self::{

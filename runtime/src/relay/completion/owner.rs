@@ -99,6 +99,7 @@ impl Completions {
         if self.is_closed() {
             return Err(python::raise(py, Why::Closed));
         }
+        self.forget_dead_loop(py)?;
         let state = self.0.state();
         let distant = Distant::new(py, asyncio)?;
         let mut owner = lock(&state.owner);
@@ -117,6 +118,25 @@ impl Completions {
             drop(owner);
         }
         added.map(drop)
+    }
+
+    /// A loop that is closed, or gone, owns nothing.
+    fn forget_dead_loop(&self, py: Python<'_>) -> Result<(), Pending> {
+        let found = match &*lock(&self.0.state().owner) {
+            Owner::Loop(distant) => distant.clone(),
+            _ => return Ok(()),
+        };
+        if let Some(asyncio) = found.get(py)
+            && !python::asks(py, asyncio.as_ptr(), c"is_closed")?
+        {
+            return Ok(());
+        }
+        let mut owner = lock(&self.0.state().owner);
+        let is_it = matches!(&*owner, Owner::Loop(distant) if distant.is(&found));
+        let was = if is_it { core::mem::take(&mut *owner) } else { Owner::Nobody };
+        drop(owner);
+        drop(was);
+        Ok(())
     }
 
     /// Has the asyncio loop that owns the queue watch it no more. Whether one did.

@@ -174,6 +174,11 @@ impl Distant {
         Ok(Self { reference: Arc::new(reference(py, kept)), is_weak })
     }
 
+    /// Whether this is a clone of the other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.reference, &other.reference)
+    }
+
     /// The object, if it is still there.
     pub(super) fn get<'py>(&self, py: Python<'py>) -> Option<Object<'py>> {
         let kept = self.reference.try_bind(py)?;

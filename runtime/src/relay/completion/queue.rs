@@ -4,6 +4,7 @@ use core::ffi::c_int;
 use core::num::NonZeroU32;
 use core::{fmt, ptr};
 use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::PyObject;
 
 use super::entry::{Arguments, Callable, Data, Func, Lent, Make, Work};
-use super::list::{List, Taken};
+use super::list::{Chain, List};
 use super::live;
 use super::operation::Core;
 use super::own::Own;
@@ -447,12 +448,12 @@ impl From<Why> for Error {
     }
 }
 
-/// Drops what a closed queue is left with.
-pub(super) fn discard(state: &State, left: Taken<Work>) {
+/// Drops what a closed queue is left with. A drop that panics is none of the others' business.
+pub(super) fn discard(state: &State, left: Chain<Work>) {
     let mut discarded = 0;
     for work in left {
         discarded += 1;
-        drop(work);
+        let _panicked = panic::catch_unwind(AssertUnwindSafe(|| drop(work)));
     }
     count(&state.figures.discarded, discarded);
 }

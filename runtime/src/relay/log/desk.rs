@@ -12,11 +12,11 @@ use super::clock::time_of_day;
 use super::drops::Report;
 use super::fields::{Reader, Value};
 use super::record::Head;
-use super::target;
+use super::target::{self, Target};
 use super::worker::Log;
 use crate::gate::Ref;
 use crate::object::{self, Object, Raised};
-use crate::primitive::Ordering;
+use crate::primitive::{AtomicU64, Ordering};
 
 /// The worker's desk.
 #[derive(Debug)]
@@ -133,20 +133,52 @@ impl Desk {
     }
 }
 
-/// Asks `threshold(name)` for each target.
+/// The number of the latest refresh.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// Asks `threshold(name)` for each target. A logger that raises keeps its level until the next time,
+/// and the last to do so is told of.
+///
+/// While Python runs another thread may change a level, and refresh in the middle of this: what this one
+/// has found is out of date then, and left to the later one. Without a GIL it may be written over what
+/// the later one wrote, and then all is asked again.
 pub(super) fn refresh(py: Python<'_>, threshold: &Object<'_>) -> object::Result<()> {
-    for target in target::all() {
-        let number = threshold.call([Object::text(py, target.name())])?;
-        // SAFETY: alive.
-        let number = unsafe { ffi::PyLong_AsLongLong(number.as_ptr()) };
-        // SAFETY: Python is held.
-        if number == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
-            return Err(object::raised(py));
+    'again: loop {
+        // SeqCst, and below: of two refreshes at least one sees the other.
+        let mine = LATEST.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_latest = || LATEST.load(Ordering::SeqCst) == mine;
+        let mut raised = Ok(());
+        for target in target::all() {
+            match ask(py, threshold, target) {
+                Ok(_) if !is_latest() => break,
+                Ok(level) => {
+                    target.set_threshold(level);
+                    if !is_latest() {
+                        continue 'again;
+                    }
+                }
+                Err(why) => raised = Err(why),
+            }
         }
-        let number = number.clamp(target::ASK.into(), i32::MAX.into());
-        target.set_threshold(i32::try_from(number).unwrap_or(i32::MAX));
+        return raised;
     }
-    Ok(())
+}
+
+fn ask(py: Python<'_>, threshold: &Object<'_>, target: &Target) -> object::Result<i32> {
+    let number = threshold.call([Object::text(py, target.name())])?;
+    let mut overflow = 0;
+    // SAFETY: alive.
+    let level = unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &raw mut overflow) };
+    // SAFETY: Python is held.
+    if level == -1 && overflow == 0 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return Err(object::raised(py));
+    }
+    let level = match overflow {
+        0 => level.clamp(target::ASK.into(), i32::MAX.into()),
+        1.. => i32::MAX.into(),
+        _ => target::ASK.into(),
+    };
+    Ok(i32::try_from(level).unwrap_or(i32::MAX))
 }
 
 fn is_true(answer: &Object<'_>) -> bool {

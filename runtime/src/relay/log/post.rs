@@ -123,7 +123,8 @@ impl Post {
         self.mode.store(IDLE, Ordering::Release);
     }
 
-    fn fence(&self) {
+    /// What other threads did before is seen, or what was done here before is seen by them.
+    pub(super) fn fence(&self) {
         // The full fence is part of the heavy one.
         heavy_fence();
     }

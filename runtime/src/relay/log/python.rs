@@ -81,7 +81,9 @@ unsafe extern "C" fn log_stop(
         let [limit] = unsafe { bind(py, "stop", [c"timeout"], 0, arguments, count, keywords) }?;
         // SAFETY: null or alive.
         let limit = unsafe { timeout(py, limit) }?;
-        made(py, Object::truth(py, worker::stop(limit)))
+        let Some(goal) = worker::ask_to_stop() else { return made(py, Object::truth(py, false)) };
+        wait(py, limit, worker::wait_for_end)?;
+        made(py, Object::truth(py, worker::let_go(goal)))
     })
 }
 

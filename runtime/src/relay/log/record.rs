@@ -101,7 +101,8 @@ impl Log {
         match self.post.published() {
             Mode::Awake => {}
             Mode::Asleep => self.ring_bell(),
-            Mode::Idle => {}
+            // Python may have started since this was asked, and have found the ring empty.
+            Mode::Idle => drop(self.is_taken()),
             Mode::Closed => self.sweep_if_gone(),
         }
     }

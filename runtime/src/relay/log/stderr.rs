@@ -1,4 +1,5 @@
 //! Where records go when no worker takes them any more: to stderr, a line each, never waiting.
+#![forbid(unsafe_code)]
 
 use core::fmt::Write as _;
 
@@ -6,6 +7,7 @@ use super::clock::time_of_day;
 use super::fields::{Reader, Value};
 use super::level::Level;
 use super::record::{Head, Parts};
+use crate::relay::outlet::write_at_once;
 
 /// POSIX: a pipe that is ready takes as much at once.
 const AT_ONCE: usize = 512;
@@ -23,14 +25,7 @@ pub(super) fn write_line(mut line: String) -> bool {
         line.truncate(line.floor_char_boundary(most));
     }
     line.push('\n');
-    let mut ready = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one record; does not wait.
-    if unsafe { libc::poll(&raw mut ready, 1, 0) } != 1 || ready.revents & libc::POLLOUT == 0 {
-        return false;
-    }
-    // SAFETY: as many bytes as are said.
-    let written = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
-    written.unsigned_abs() == line.len()
+    write_at_once(libc::STDERR_FILENO, line.as_bytes())
 }
 
 /// "12:00:01.123 WARNING net.receiver [rx-0] receiver.rs:120: message (key=value)".

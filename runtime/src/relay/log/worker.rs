@@ -174,7 +174,31 @@ pub(super) fn flush_to(goal: u64, timeout: Duration) -> bool {
 /// records, until the next start. Gives Python up meanwhile, if this thread holds it.
 pub fn stop(timeout: Option<Duration>) -> bool {
     let deadline = control::deadline(timeout);
-    released(|| LOG.stop(deadline))
+    let Some(goal) = ask_to_stop() else { return false };
+    released(|| {
+        let _in_time = LOG.wait_for_end(deadline);
+        LOG.let_go(goal)
+    })
+}
+
+/// Tells the worker to end; gives the place of the newest record. `None` in a handler that it runs: it
+/// cannot be waited for there.
+pub(super) fn ask_to_stop() -> Option<u64> {
+    let mut office = LOG.office();
+    office.stop = true;
+    LOG.ring_bell();
+    (!is_handing()).then(|| LOG.ring.begun())
+}
+
+/// Waits for the end that was asked for; says whether that is it.
+pub(super) fn wait_for_end(timeout: Duration) -> bool {
+    let deadline = control::deadline(Some(timeout));
+    released(|| LOG.wait_for_end(deadline))
+}
+
+/// Waits no longer; says whether all was handed over, up to a place.
+pub(super) fn let_go(goal: u64) -> bool {
+    released(|| LOG.let_go(goal))
 }
 
 /// Whether a Python runs that takes records: not before its start, and not after a stop.
@@ -220,6 +244,8 @@ pub(crate) fn python_started() {
     if gone && LOG.post.mode() == Mode::Closed {
         LOG.post.reopen();
     }
+    // A record that is not seen here was pushed by a thread that sees Python run.
+    LOG.post.fence();
     if gone && LOG.ring.has_next() {
         // If no thread can be had now, the next record tries again.
         let _later = LOG.start();
@@ -262,6 +288,12 @@ impl Log {
         fork::watch();
         let mut office = self.office();
         if office.alive {
+            if office.stop {
+                // It was told to end and has not: now it goes on.
+                office.stop = false;
+                self.post.begin();
+                self.changed.notify_all();
+            }
             return Ok(());
         }
         let no_thread = |error| {
@@ -370,16 +402,19 @@ impl Log {
         office.done >= goal
     }
 
-    fn stop(&'static self, deadline: Option<Instant>) -> bool {
-        let mut office = self.office();
-        office.stop = true;
-        self.ring_bell();
-        if is_handing() {
-            return false;
-        }
-        let goal = self.ring.begun();
-        office = self.wait(office, deadline, |_| false);
+    /// Waits until the worker has ended, or was started again.
+    fn wait_for_end(&self, deadline: Option<Instant>) -> bool {
+        let office = self.wait(self.office(), deadline, |office| !office.stop);
+        !office.alive || !office.stop
+    }
+
+    /// Whether all was handed over, up to a place. What was not goes to stderr.
+    fn let_go(&self, goal: u64) -> bool {
+        let office = self.office();
         let all = office.done >= goal;
+        if office.alive && !office.stop {
+            return all; // Started again meanwhile.
+        }
         // Too late, or never started: what is in the ring must not wait for ever.
         self.post.close();
         drop(office);
@@ -395,14 +430,16 @@ impl Log {
         let mut desk = Desk::new();
         let mut quiet = 0;
         loop {
-            let stopping = self.office().stop;
+            let office = self.office();
+            let stopping = office.stop;
             if stopping {
                 self.post.close();
             }
+            drop(office);
             match self.hold(&mut desk, stopping) {
                 Ok(Held::More) => quiet = 0,
                 Ok(_) if stopping => {
-                    if self.end() {
+                    if self.end(false) {
                         return;
                     }
                 }
@@ -415,7 +452,7 @@ impl Log {
                     // The gate closed without a stop of ours: nobody takes records any more.
                     self.post.close();
                     self.sweep();
-                    if self.end() {
+                    if self.end(true) {
                         return;
                     }
                 }
@@ -423,10 +460,10 @@ impl Log {
         }
     }
 
-    /// The end of the worker, unless a record has come after all.
-    fn end(&self) -> bool {
+    /// The end of the worker, unless a record has come after all, or a start when not `for_good`.
+    fn end(&self, for_good: bool) -> bool {
         let mut office = self.office();
-        if self.ring.has_next() {
+        if self.ring.has_next() || !(for_good || office.stop) {
             return false;
         }
         // Whoever pushes from here on finds nobody alive.

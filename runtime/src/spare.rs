@@ -68,7 +68,7 @@ const fn fits<T>() -> bool {
 
 /// Moves `value` to memory of its own.
 #[inline]
-pub(super) fn put<T>(value: T) -> *mut T {
+pub(crate) fn put<T>(value: T) -> *mut T {
     if !fits::<T>() {
         return Box::into_raw(Box::new(value));
     }
@@ -87,7 +87,7 @@ pub(super) fn put<T>(value: T) -> *mut T {
 ///
 /// `place` came from [`put`], and nobody uses it any more.
 #[inline]
-pub(super) unsafe fn take<T>(place: *mut T) -> T {
+pub(crate) unsafe fn take<T>(place: *mut T) -> T {
     if !fits::<T>() {
         // SAFETY: by the caller's promise, and so from Box::into_raw.
         return *unsafe { Box::from_raw(place) };
