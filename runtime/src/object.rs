@@ -58,6 +58,7 @@ pub enum Kind {
     Overflow,
     Memory,
     Runtime,
+    Timeout,
     Type,
     Value,
 }
@@ -75,6 +76,8 @@ impl Kind {
             Self::Memory => unsafe { ffi::PyExc_MemoryError },
             // SAFETY: as above.
             Self::Runtime => unsafe { ffi::PyExc_RuntimeError },
+            // SAFETY: as above.
+            Self::Timeout => unsafe { ffi::PyExc_TimeoutError },
             // SAFETY: as above.
             Self::Type => unsafe { ffi::PyExc_TypeError },
             // SAFETY: as above.

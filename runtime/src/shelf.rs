@@ -45,6 +45,8 @@ pub enum Key {
     ScheduleCallback,
     ChannelCallback,
     ErrorHandler,
+    /// The type of replies.
+    Reply,
     /// What counts VM instructions now.
     Watch,
     Last,

@@ -124,15 +124,14 @@ const NEEDS: &[Need] = &[
 
 /// What the benches in Python compare with, from PyPI: a module and the package that has it. They are
 /// put into an environment of the bench's own; without one, its figures stand alone.
-pub(crate) const PEERS: &[(&str, &str)] =
-    &[
-        ("gbulb", "gbulb"),
-        ("gevent", "gevent"),
-        ("greenlet", "greenlet"),
-        ("numpy", "numpy"),
-        ("spead2", "spead2"),
-        ("uvloop", "uvloop"),
-    ];
+pub(crate) const PEERS: &[(&str, &str)] = &[
+    ("gbulb", "gbulb"),
+    ("gevent", "gevent"),
+    ("greenlet", "greenlet"),
+    ("numpy", "numpy"),
+    ("spead2", "spead2"),
+    ("uvloop", "uvloop"),
+];
 
 /// What the stream is sent by, and computed with, in its tests; without them some are skipped.
 pub(crate) const SENDERS: &[(&str, &str)] = &[("numpy", "numpy"), ("spead2", "spead2")];

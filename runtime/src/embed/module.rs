@@ -20,8 +20,15 @@ use crate::{class, tasklet, weave};
 pub(super) const NAME: &CStr = c"_raddle";
 
 /// The functions of the module, by the part of raddle that they belong to.
-const PARTS: [&[PyMethodDef]; 5] =
-    [&OWN, &log::METHODS, &stopper::METHODS, &tasklet::module::METHODS, &weave::METHODS];
+const PARTS: [&[PyMethodDef]; 7] = [
+    &OWN,
+    &log::METHODS,
+    &stopper::METHODS,
+    &tasklet::drive::METHODS,
+    &tasklet::module::METHODS,
+    &tasklet::wait::METHODS,
+    &weave::METHODS,
+];
 
 /// The types of the module, each of which adds itself.
 const CLASSES: [class::Add; 4] = relay::python::CLASSES;
@@ -127,6 +134,8 @@ fn fill(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
         // SAFETY: the module that is being made.
         unsafe { add(py, module) }?;
     }
+    // SAFETY: as above.
+    unsafe { class::add::<tasklet::reply::Face>(py, module) }?;
     tasklet::kinds::add(py, module)
 }
 

@@ -133,6 +133,8 @@ pub(super) struct Slot {
     pub(super) innermost: Cell<usize>,
     /// Dispatches that are open on the stack that runs.
     pub(super) dispatches: Cell<u32>,
+    /// Open dispatches that began while the one before them was on another stack.
+    pub(super) crossings: Cell<u32>,
     /// Suspended tasklets that have entries open.
     pub(super) elsewhere: Cell<u32>,
 }

@@ -54,6 +54,11 @@ impl Stack {
         stack
     }
 
+    /// Who it is: a tasklet's address, or 0 for the thread's own stack.
+    pub(crate) fn id(&self) -> usize {
+        self.id.get()
+    }
+
     fn has_entries(&self) -> bool {
         self.id.get() != 0 && (self.depth.get() > 0 || self.open.get() > 1)
     }
@@ -90,11 +95,29 @@ pub(crate) fn exchange(from: &Stack, to: &Stack) {
     slot.stack.set(to.id.get());
 }
 
+/// Whether dispatches are open on more than one stack of this thread, so that some must not be gone
+/// on with.
+#[inline]
+pub(crate) fn is_crossed() -> bool {
+    Slot::here().crossings.get() > 0
+}
+
+/// Who is inside the newest dispatch: a tasklet's address, or 0 for the thread's own stack.
+pub(crate) fn innermost() -> usize {
+    Slot::here().innermost.get()
+}
+
+/// Whether to go on with `to` would be to close an older dispatch before a newer one.
+#[inline]
+pub(crate) fn crosses(to: &Stack) -> bool {
+    to.has_dispatches() && innermost() != to.id.get()
+}
+
 /// Why the stack that runs must not be left for `to`; `None` if it may.
 #[inline]
 pub(crate) fn refusal(to: &Stack) -> Option<&'static str> {
     let slot = Slot::here();
-    if to.has_dispatches() && slot.innermost.get() != to.id.get() {
+    if crosses(to) {
         return Some(
             "cannot switch: the tasklet is inside a main loop's dispatch, and a newer dispatch waits \
              on another stack",
@@ -129,6 +152,7 @@ pub(crate) fn end_of_tasklet() -> u32 {
 #[must_use = "the dispatch ends when the guard is dropped"]
 pub struct Dispatch {
     before: usize,
+    crosses: bool,
     // Not Send: it belongs to this thread's stack.
     thread: core::marker::PhantomData<*mut ()>,
 }
@@ -140,7 +164,11 @@ impl Dispatch {
         let slot = Slot::here();
         slot.dispatches.set(slot.dispatches.get() + 1);
         let before = slot.innermost.replace(slot.stack.get());
-        Self { before, thread: core::marker::PhantomData }
+        let crosses = before != slot.stack.get();
+        if crosses {
+            slot.crossings.set(slot.crossings.get() + 1);
+        }
+        Self { before, crosses, thread: core::marker::PhantomData }
     }
 }
 
@@ -150,6 +178,9 @@ impl Drop for Dispatch {
         let slot = Slot::here();
         slot.dispatches.set(slot.dispatches.get().saturating_sub(1));
         slot.innermost.set(self.before);
+        if self.crosses {
+            slot.crossings.set(slot.crossings.get().saturating_sub(1));
+        }
     }
 }
 

@@ -198,7 +198,7 @@ fn meet(
     }
     let switch_to = if channel.schedule_all.get() {
         s.insert(target);
-        Scheduler::after(source)
+        Scheduler::turn_after(source)
     } else if channel.preference.get() == -(direction as i8) {
         s.insert_after_current(target);
         watchdog::not_now(s);
@@ -251,7 +251,7 @@ fn wait(
     }
     s.remove_current();
     channel.add(source, direction as i8, &raw const channel.head);
-    let result = schedule(s, source, s.current.get());
+    let result = schedule(s, source, s.turn());
     if result.is_err() {
         if source.is_blocked() {
             take_out(source);
@@ -261,6 +261,29 @@ fn wait(
         }
     }
     result
+}
+
+/// Waits at a channel that no callback is told of. What the tasklet gets, owned.
+pub(super) fn wait_aside(
+    s: Scheduler,
+    channel: Channel,
+    source: Task,
+    extent: *const Raw,
+) -> Result<Raw, Pending> {
+    source.set_extent(extent);
+    let before = source.tempval.replace(ops::new_none());
+    let result = wait(s, channel, source, Direction::Receive);
+    source.set_extent(core::ptr::null());
+    match result {
+        Ok(back) => {
+            ops::decref(before);
+            back.answer()
+        }
+        Err(pending) => {
+            source.give(before);
+            Err(pending)
+        }
+    }
 }
 
 /// Sends every item of an iterable. Returns how many.

@@ -22,6 +22,7 @@ mod channel;
 mod channel_type;
 mod context;
 mod count;
+pub mod drive;
 mod hooks;
 pub(crate) mod kinds;
 pub(crate) mod module;
@@ -30,6 +31,7 @@ mod pickle;
 mod queue;
 pub mod raw;
 mod raw_channel;
+pub mod reply;
 mod schedule;
 mod scheduler;
 mod small_types;
@@ -44,7 +46,9 @@ mod throw;
 mod timer;
 mod tools;
 mod trace;
+pub mod wait;
 mod watchdog;
+mod watches;
 
 pub use thread::end_thread;
 

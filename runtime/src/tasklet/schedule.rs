@@ -17,7 +17,7 @@ use core::ptr;
 use super::ops::{self, Raw, refuse};
 use super::scheduler::{self, Scheduler};
 use super::state::{Body, Task};
-use super::{bomb, channel, count, hooks, kinds, start, switch, thread, tools, watchdog};
+use super::{bomb, channel, count, hooks, kinds, start, switch, thread, tools, wait, watchdog};
 use crate::gate::{self, monotonic_ns};
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, Ordering};
@@ -74,6 +74,7 @@ pub(super) fn schedule(s: Scheduler, prev: Task, next: Option<Task>) -> Result<B
 /// The rest of [`schedule`], with `next` in the run queue.
 #[inline]
 fn prepared(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
+    wait::look_now_and_then(s);
     let next = watchdog::soft_interrupt(s, prev, next);
     if prev == next {
         let value = bomb::explode(prev.claim());
@@ -170,7 +171,7 @@ fn nobody(s: Scheduler, prev: Task) -> Result<Back, Pending> {
     let next = loop {
         thread::wait(s)?;
         // It may have been taken away again while this thread took Python back.
-        if let Some(next) = s.current.get() {
+        if let Some(next) = s.turn() {
             break next;
         }
         if thread::is_deadlock(s) {
@@ -218,7 +219,7 @@ pub(super) fn yield_now(
 }
 
 fn yield_here(s: Scheduler, prev: Task, value: Raw, remove: bool) -> Result<Raw, Pending> {
-    let next = Scheduler::after(prev);
+    let next = Scheduler::turn_after(prev);
     let before = prev.tempval.replace(ops::incref(value));
     let mut target = Some(next);
     if remove {

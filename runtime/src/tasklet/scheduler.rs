@@ -12,12 +12,14 @@ use std::collections::BTreeMap;
 
 use pyo3_ffi::{self as ffi, PyThreadState};
 
+use super::drive::Drive;
 use super::ops::{self, Raw, check};
 use super::state::{Body, Task};
 use super::tools::{self, Marks};
+use super::wait::Waits;
 use super::{kinds, thread};
 use crate::cpython::{self, tasklet::Running};
-use crate::gate::stack::Stack;
+use crate::gate::stack::{self as gate_stack, Stack};
 use crate::object::Pending;
 use crate::primitive::{AtomicU64, Ordering};
 
@@ -56,6 +58,10 @@ pub(super) struct Record {
     pub(super) peers: RefCell<BTreeMap<u64, Task>>,
     /// Whom a callback is shown as the current one.
     pub(super) shown: Cell<Option<Task>>,
+    /// What tasklets wait for besides channels.
+    pub(super) waits: Waits,
+    /// Somebody's loop that runs the tasklets.
+    pub(super) drive: Drive,
 }
 
 /// A scheduler, lent or counted: alive while its thread is, or a tasklet of it.
@@ -188,6 +194,8 @@ impl Scheduler {
             watchdogs: RefCell::new(Vec::new()),
             peers: RefCell::new(BTreeMap::new()),
             shown: Cell::new(None),
+            waits: Waits::new(),
+            drive: Drive::none(),
         };
         let scheduler = Self(NonNull::from(Box::leak(Box::new(record))));
         let place = scheduler.0.as_ptr().cast::<c_void>();
@@ -251,6 +259,18 @@ impl Scheduler {
         !self.state.get().is_null()
     }
 
+    /// This scheduler, to be found again by [`of_pointer`](Self::of_pointer).
+    pub(super) fn pointer(self) -> *mut c_void {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    ///
+    /// Null, or of [`pointer`](Self::pointer) and alive; Python is held.
+    pub(super) unsafe fn of_pointer(pointer: *mut c_void) -> Option<Self> {
+        NonNull::new(pointer.cast()).map(Self)
+    }
+
     /// An address by which it can be told from others.
     pub(super) fn token(self) -> usize {
         self.0.as_ptr().addr()
@@ -267,6 +287,50 @@ impl Scheduler {
             }
         }
         self.runcount.set(self.runcount.get() + 1);
+        self.drive.somebody_is_ready();
+    }
+
+    /// Whose turn it is: the one where the run queue is entered, or the first after it that may be gone
+    /// on with while dispatches are open on several stacks.
+    #[inline(always)]
+    pub(super) fn turn(self) -> Option<Task> {
+        let first = self.current.get()?;
+        if gate_stack::is_crossed() { Self::turn_across(first, None) } else { Some(first) }
+    }
+
+    /// As [`turn`](Self::turn), for who gives its own turn away: itself, if nobody else may go on.
+    #[inline(always)]
+    pub(super) fn turn_after(task: Task) -> Task {
+        let next = Self::after(task);
+        if gate_stack::is_crossed() {
+            Self::turn_across(next, Some(task)).unwrap_or(task)
+        } else {
+            next
+        }
+    }
+
+    #[cold]
+    fn turn_across(first: Task, own: Option<Task>) -> Option<Task> {
+        let mut task = first;
+        loop {
+            if Some(task) == own
+                || !task.body().is_some_and(|body| gate_stack::crosses(&body.stack))
+            {
+                return Some(task);
+            }
+            task = Self::after(task);
+            if task == first {
+                return None;
+            }
+        }
+    }
+
+    /// Whether another tasklet than the one that runs could have its turn now.
+    pub(super) fn has_others(self) -> bool {
+        if self.switch_trap.get() != 0 || self.in_callback.get() || self.runcount.get() < 2 {
+            return false;
+        }
+        self.current.get().is_some_and(|current| Self::turn_after(current) != current)
     }
 
     /// Puts a tasklet behind the current one.

@@ -7,7 +7,7 @@ use super::ops::{self, Raw, refuse};
 use super::scheduler::Scheduler;
 use super::state::{Body, Task};
 use super::tools::{self, Marks};
-use super::{bomb, channel, count, hooks, kinds, schedule, stack, switch, thread, trace};
+use super::{bomb, channel, count, hooks, kinds, schedule, stack, switch, thread, trace, watchdog};
 use crate::cpython::tasklet::{self as fields, Running};
 use crate::gate;
 use crate::object::{Kind, Pending};
@@ -114,14 +114,23 @@ fn end(task: Task, body: *const Body, result: Raw) -> ! {
     s.finished.set(s.finished.get() + 1);
     // SAFETY: the thread's state; the function has returned.
     unsafe { fields::end_of_tasklet(s.state.get()) };
-    let mut next = s.current.get();
+    let mut next = s.turn();
     while next.is_none() {
         let Some(wakeup) = s.watchdog() else { unreachable!("a thread has a main tasklet") };
-        if wakeup.is_blocked() && !bomb::is(result) {
-            if thread::is_awaited() && thread::wait(s).is_ok() {
-                next = s.current.get();
-                continue;
+        // Those who wait for a time or a descriptor go on, if somebody waits for them in turn.
+        let waits = wakeup.is_blocked() || watchdog::may_block(s);
+        let ends = s.waits.may_end() || wakeup.is_blocked() && thread::is_awaited();
+        if waits && ends && !bomb::is(result) {
+            if thread::wait(s).is_err() {
+                // A signal's handler has raised: whoever watches hears of it.
+                ops::decref(result);
+                result = bomb::of_raised();
+                task.give(ops::incref(result));
             }
+            next = s.turn();
+            continue;
+        }
+        if wakeup.is_blocked() && !bomb::is(result) {
             let line = if wakeup.blocked.get() < 0 {
                 "the main tasklet is receiving without a sender available."
             } else {
@@ -131,12 +140,13 @@ fn end(task: Task, body: *const Body, result: Raw) -> ! {
             result = bomb::surely(bomb::of_text(line));
             task.give(ops::incref(result));
         }
-        next = Some(wakeup);
+        next = Some(within_dispatch(s, wakeup));
     }
     if bomb::is(result) {
         // Whoever watches is told; and the tasklet must not keep what its frames refer to.
-        next = s.watchdog();
         ops::decref(task.claim());
+        let watchdog = s.watchdog();
+        next = watchdog.map(|watchdog| within_dispatch(s, watchdog));
         if let Some(next) = next {
             next.give(ops::incref(result));
         }
@@ -153,6 +163,23 @@ fn end(task: Task, body: *const Body, result: Raw) -> ! {
     schedule::leave(s, task.raw());
     let Some(next) = next else { unreachable!("a thread has a main tasklet") };
     schedule::end(s, task, body, next)
+}
+
+/// Whoever is inside the newest dispatch of a loop, if `wanted` is inside an older one: that one must
+/// not go on before.
+fn within_dispatch(s: Scheduler, wanted: Task) -> Task {
+    let crosses = |task: Task| task.body().is_some_and(|body| gate::stack::crosses(&body.stack));
+    if !gate::stack::is_crossed() || !crosses(wanted) {
+        return wanted;
+    }
+    let innermost = gate::stack::innermost();
+    let peers = s.peers.borrow();
+    let found = peers
+        .values()
+        .copied()
+        .chain(s.main.get())
+        .find(|task| task.body().is_some_and(|body| body.stack.id() == innermost));
+    found.unwrap_or(wanted)
 }
 
 /// What becomes of the exception that ended a tasklet: `None` if it is dealt with, or a bomb. Owned.

@@ -5,6 +5,7 @@
 
 use core::cell::Cell;
 use core::ptr;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
@@ -12,10 +13,10 @@ use pyo3_ffi as ffi;
 use super::ops::{self, Raw};
 use super::scheduler::Scheduler;
 use super::state::{Body, Task};
-use super::{kinds, throw};
+use super::{kinds, throw, wait};
 use crate::cpython;
 use crate::error::{Error, Status};
-use crate::gate::{Entry, fork};
+use crate::gate::{Entry, fork, monotonic_ns};
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering, lock};
 
@@ -98,11 +99,12 @@ pub(super) fn is_main_thread(s: Scheduler) -> bool {
 
 /// Whether nobody could wake this thread if it waited now.
 pub(super) fn is_deadlock(s: Scheduler) -> bool {
-    if is_awaited() {
+    if is_awaited() || s.waits.may_end() {
         return false;
     }
     let all = all();
-    if all.iter().any(|other| *other != s && !other.waiting.blocked.get()) {
+    let may_go_on = |other: &Scheduler| !other.waiting.blocked.get() || other.waits.may_end();
+    if all.iter().any(|other| *other != s && may_go_on(other)) {
         return false;
     }
     // A thread without a scheduler may get one.
@@ -129,9 +131,18 @@ pub(super) fn wait(s: Scheduler) -> Result<(), Pending> {
     s.waiting.blocked.set(true);
     s.waiting.idle.set(true);
     let result = loop {
+        wait::look(s);
+        if s.current.get().is_some() {
+            break Ok(());
+        }
+        let until = s.waits.next_due();
+        let descriptor = s.waits.descriptor();
         // SAFETY: Python is held, and its state comes back below.
         let state = unsafe { ffi::PyEval_SaveThread() };
-        let rung = listen(&s.waiting, on_main);
+        let rung = match descriptor {
+            Some(descriptor) => poll(&s.waiting, descriptor, on_main, until),
+            None => listen(&s.waiting, on_main, until),
+        };
         // SAFETY: given up a few lines ago, on this thread.
         unsafe { ffi::PyEval_RestoreThread(state) };
         if rung {
@@ -147,11 +158,25 @@ pub(super) fn wait(s: Scheduler) -> Result<(), Pending> {
     result
 }
 
-fn listen(waiting: &Waiting, on_main: bool) -> bool {
+/// How long to wait at most: to the next time that a tasklet waits for, or to a look for signals.
+fn longest(on_main: bool, until: Option<u64>) -> Option<Duration> {
+    let left = until.map(|until| Duration::from_nanos(until.saturating_sub(monotonic_ns())));
+    if on_main { Some(left.map_or(SIGNALS, |left| left.min(SIGNALS))) } else { left }
+}
+
+/// As [`listen`], and for descriptors too: those that tasklets wait for, and one that [`wake`] writes to.
+fn poll(waiting: &Waiting, descriptor: RawFd, on_main: bool, until: Option<u64>) -> bool {
+    if !*lock(&waiting.rung) {
+        wait::poll(descriptor, longest(on_main, until));
+    }
+    core::mem::take(&mut *lock(&waiting.rung))
+}
+
+fn listen(waiting: &Waiting, on_main: bool, until: Option<u64>) -> bool {
     let mut rung = lock(&waiting.rung);
     while !*rung {
-        if on_main {
-            let waited = waiting.bell.wait_timeout(rung, SIGNALS);
+        if let Some(longest) = longest(on_main, until) {
+            let waited = waiting.bell.wait_timeout(rung, longest);
             let (guard, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
             rung = guard;
             if timeout.timed_out() && !*rung {
@@ -171,6 +196,7 @@ pub(super) fn wake(s: Scheduler) {
     if s.waiting.blocked.replace(false) {
         *lock(&s.waiting.rung) = true;
         s.waiting.bell.notify_one();
+        s.waits.ring();
     }
 }
 
@@ -272,6 +298,7 @@ pub fn end_thread() -> Result<(), Error> {
 /// A thread state is cleared: its tasklets are killed where they can run, and leaked elsewhere.
 pub(super) fn end(s: Scheduler) {
     let pending = ops::take_raised();
+    s.drive.end();
     if cpython::current() == s.state.get() && !ENDING.load(Ordering::Relaxed) {
         kill_all(s);
     }
@@ -288,6 +315,7 @@ pub(super) fn end(s: Scheduler) {
         s.remove_current();
         task.decref();
     }
+    s.waits.end();
     let watchdogs = core::mem::take(&mut *s.watchdogs.borrow_mut());
     watchdogs.into_iter().for_each(Task::decref);
     if let Some(main) = s.main.take() {
@@ -344,10 +372,12 @@ pub(super) fn begin() {
 /// Python's exit handlers run: kills this thread's tasklets, and takes back all states that show one.
 pub(super) fn python_exits() {
     if let Some(s) = Scheduler::try_here() {
+        s.drive.end(); // Who is killed may wait once more, and nobody turns the loop.
         kill_all(s);
     }
     ENDING.store(true, Ordering::Relaxed);
     for s in all() {
+        s.drive.end();
         for task in s.peers.borrow().values() {
             if let Some(body) = task.body() {
                 unpark(body);
@@ -377,7 +407,7 @@ pub(super) fn idents() -> Vec<u64> {
 /// Lets this thread's tasklets that wait at channels go on. Returns how many did.
 pub(super) fn unblock_all(s: Scheduler) -> u64 {
     let waiting: Vec<Task> =
-        s.peers.borrow().values().copied().filter(|t| t.is_blocked()).collect();
+        s.peers.borrow().values().copied().filter(|t| t.is_blocked() && !s.waits.has(*t)).collect();
     let mut count = 0;
     for task in waiting {
         if super::channel::take_out(task).is_some() {

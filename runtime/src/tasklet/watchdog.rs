@@ -21,6 +21,7 @@ use super::schedule::schedule;
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::{count, task, timer};
+use crate::gate::monotonic_ns;
 use crate::object::{Kind, Pending};
 use crate::primitive::{AtomicBool, Ordering};
 
@@ -32,6 +33,11 @@ pub const SOFT: i32 = 2;
 pub const IGNORE_NESTING: i32 = 4;
 /// The limit is for all tasklets together.
 pub const TOTALTIMEOUT: i32 = 8;
+
+/// Switches of a turn that take no longer than this together, in nanoseconds, are quick.
+const QUICK: u64 = 50_000;
+/// So many switches at most pass without a look at the clock.
+const LONGEST_STRIDE: u32 = 16;
 
 /// What a scheduler knows of its watchdogs, besides who they are.
 #[derive(Debug)]
@@ -53,6 +59,13 @@ pub(super) struct Watch {
     switches: Cell<i64>,
     /// Set once time is up; null: no limit.
     due: Cell<*const AtomicBool>,
+    /// Nanoseconds of the clock at which a turn of a loop's ends; 0: no limit.
+    until: Cell<u64>,
+    /// When the clock was read for that, how many switches may pass until it is read again, and how
+    /// many of them are left.
+    looked: Cell<u64>,
+    stride: Cell<u32>,
+    unlooked: Cell<u32>,
     /// Switches since the watchdog began.
     made: Cell<u64>,
 }
@@ -77,8 +90,59 @@ impl Watch {
             not_now: Cell::new(false),
             switches: Cell::new(-1),
             due: Cell::new(core::ptr::null()),
+            until: Cell::new(0),
+            looked: Cell::new(0),
+            stride: Cell::new(1),
+            unlooked: Cell::new(0),
             made: Cell::new(0),
         }
+    }
+
+    /// What is on, which is off from here on.
+    fn put_aside(&self) -> Self {
+        let now = Self::new();
+        self.exchange(&now);
+        now
+    }
+
+    /// Undoes [`put_aside`](Self::put_aside).
+    fn take_up(&self, before: Self) {
+        self.exchange(&before);
+    }
+
+    fn exchange(&self, other: &Self) {
+        let Self {
+            flags,
+            owner,
+            interrupted,
+            counting,
+            mark,
+            interval,
+            soft,
+            not_now,
+            switches,
+            due,
+            until,
+            looked,
+            stride,
+            unlooked,
+            counted: _,
+            made: _,
+        } = self;
+        flags.swap(&other.flags);
+        owner.swap(&other.owner);
+        interrupted.swap(&other.interrupted);
+        counting.swap(&other.counting);
+        mark.swap(&other.mark);
+        interval.swap(&other.interval);
+        soft.swap(&other.soft);
+        not_now.swap(&other.not_now);
+        switches.swap(&other.switches);
+        due.swap(&other.due);
+        until.swap(&other.until);
+        looked.swap(&other.looked);
+        stride.swap(&other.stride);
+        unlooked.swap(&other.unlooked);
     }
 
     /// Switches since the last run with a limit began.
@@ -90,6 +154,26 @@ impl Watch {
     #[cfg(not(Py_3_12))]
     pub(super) fn is_owner(&self, task: Option<Task>) -> bool {
         self.owner.get() == task
+    }
+
+    /// Whether a turn has lasted long enough. The clock costs a part of a switch: while switches follow
+    /// each other quickly it is read at some of them only.
+    fn is_late(&self) -> bool {
+        let until = self.until.get();
+        if until == 0 {
+            return false;
+        }
+        let left = self.unlooked.get();
+        if left > 0 {
+            self.unlooked.set(left - 1);
+            return false;
+        }
+        let now = monotonic_ns();
+        let quick = now.saturating_sub(self.looked.replace(now)) < QUICK;
+        let stride = if quick { (2 * self.stride.get()).min(LONGEST_STRIDE) } else { 1 };
+        self.stride.set(stride);
+        self.unlooked.set(stride - 1);
+        now >= until
     }
 
     /// Whether instructions are counted.
@@ -106,6 +190,8 @@ pub(super) enum Limit {
     Instructions(i64),
     Time(Duration),
     Switches(i64),
+    /// Nanoseconds of the clock.
+    Until(u64),
 }
 
 /// Whether a thread that has nobody to run waits for others.
@@ -147,13 +233,17 @@ pub(super) fn soft_interrupt(s: Scheduler, prev: Task, next: Task) -> Task {
 #[cold]
 fn interrupt_softly(s: Scheduler, prev: Task, next: Task) -> Task {
     let watch = &s.watch;
-    let not_now = watch.not_now.replace(false);
+    // A turn may end in the middle of a meeting: both who met stay in the run queue.
+    let not_now = watch.not_now.replace(false) && watch.until.get() == 0;
     if prev != next {
         watch.made.set(watch.made.get() + 1);
     }
     let due = watch.due.get();
     // SAFETY: null, or kept by the run that set it, which has not returned. Relaxed: a flag alone.
     if !due.is_null() && unsafe { (*due).load(Ordering::Relaxed) } {
+        prev.pending_irq.set(true);
+    }
+    if watch.is_late() {
         prev.pending_irq.set(true);
     }
     if watch.switches.get() >= 0 && prev != next && owner(s) != Some(next) {
@@ -260,7 +350,7 @@ pub(super) fn run(limit: Limit, flags: i32) -> Result<Raw, Pending> {
     me.incref();
     s.remove_current();
     me.decref(); // The list has it.
-    let result = schedule(s, me, s.current.get());
+    let result = schedule(s, me, s.turn());
     let back = match result {
         Ok(back) => back,
         Err(pending) => {
@@ -290,6 +380,17 @@ pub(super) fn run(limit: Limit, flags: i32) -> Result<Raw, Pending> {
         victim.decref(); // The queue's.
     }
     Ok(victim.raw())
+}
+
+/// A turn of somebody's loop: runs tasklets from the current one until nobody can run or so many
+/// nanoseconds have passed. It may be inside another turn, or in a run with a limit, which then has to
+/// wait.
+pub(super) fn turn(s: Scheduler, budget: u64) -> Result<(), Pending> {
+    let outer = s.watch.put_aside();
+    let result =
+        run(Limit::Until(monotonic_ns().saturating_add(budget).max(1)), SOFT | IGNORE_NESTING);
+    s.watch.take_up(outer);
+    result.map(ops::decref)
 }
 
 /// Watchdogs that were begun inside this one, and this one itself, watch no longer: they are runnable.
@@ -347,6 +448,13 @@ impl Saved {
                 watch.switches.set(most);
                 watch.soft.set(true);
             }
+            Limit::Until(until) => {
+                watch.until.set(until);
+                watch.looked.set(monotonic_ns());
+                watch.stride.set(1);
+                watch.unlooked.set(0);
+                watch.soft.set(true);
+            }
         }
         watch.made.set(0);
         watch.not_now.set(false);
@@ -368,6 +476,7 @@ impl Drop for Saved {
         watch.soft.set(false);
         watch.switches.set(-1);
         watch.due.set(core::ptr::null());
+        watch.until.set(0);
         watch.owner.set(None);
         if let Some(due) = self.due.take() {
             timer::cancel(&due);
