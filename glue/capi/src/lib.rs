@@ -20,6 +20,7 @@ pub mod pygtk_threads;
 pub mod reference;
 pub mod ring;
 pub mod runtime;
+pub mod scheduler;
 pub mod semaphore;
 pub mod stackless_api;
 pub mod stackless_channel;

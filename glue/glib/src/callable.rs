@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use glib::{ControlFlow, IOCondition};
 use pyo3::Python;
 use pyo3_ffi::PyObject;
+use raddle::gate::Dispatch;
 use raddle::{Closed, Entry, Error, Raised, Ref, Status};
 
 use crate::{main_loop, wakeup};
@@ -13,13 +14,22 @@ use crate::{main_loop, wakeup};
 /// An entry in which no exception is set: what the code outside has set is put back at the end.
 pub(crate) struct Visit {
     pending: Option<Raised>,
+    dispatch: Option<Dispatch>,
     entry: Entry,
 }
 
 impl Visit {
     pub(crate) fn begin() -> Result<Self, Closed> {
         let entry = Entry::new()?;
-        Ok(Self { pending: Raised::take(entry.py()), entry })
+        Ok(Self { pending: Raised::take(entry.py()), dispatch: None, entry })
+    }
+
+    /// For what a loop or a signal's emission calls, which is ended in the order of beginning: no tasklet
+    /// that runs inside it may go on with an older one before it is over.
+    pub(crate) fn of_dispatch() -> Result<Self, Closed> {
+        let mut visit = Self::begin()?;
+        visit.dispatch = Some(Dispatch::open());
+        Ok(visit)
     }
 
     pub(crate) fn py(&self) -> Python<'_> {
@@ -34,6 +44,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
+        drop(self.dispatch.take());
         if let Some(pending) = self.pending.take() {
             pending.put_back(self.entry.py());
         }
@@ -79,7 +90,7 @@ impl Callable {
     /// Calls it. `Continue` if it returned something true; nothing is called once the gate is
     /// closed or Python was restarted.
     pub(crate) fn call(&self, arguments: Arguments) -> ControlFlow {
-        let Ok(visit) = Visit::begin() else { return ControlFlow::Break };
+        let Ok(visit) = Visit::of_dispatch() else { return ControlFlow::Break };
         let Some(callable) = self.0.try_bind(visit.py()) else { return ControlFlow::Break };
         let again = truth(call(callable.as_ptr(), arguments));
         if let Some(raised) = Raised::take(visit.py()) {

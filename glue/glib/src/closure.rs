@@ -118,7 +118,7 @@ unsafe extern "C" fn handle(instance: *mut GObject, lease: *mut c_void) {
     // SAFETY: the box of `new_plain`, which lives as long as the closure: an invocation keeps that.
     let lease = unsafe { &*lease.cast::<Lease<Ref>>() };
     let Some(callable) = lease.use_it() else { return };
-    let Ok(visit) = Visit::begin() else { return };
+    let Ok(visit) = Visit::of_dispatch() else { return };
     let py = visit.py();
     let Some(bound) = callable.try_bind(py) else { return };
     // SAFETY: the instance that emits, alive.
@@ -172,7 +172,7 @@ unsafe extern "C" fn marshal(
     let lease = unsafe { &*lease(closure) };
     // Before the entry, so that nobody waits for Python in vain.
     let Some(callable) = lease.use_it() else { return };
-    let Ok(visit) = Visit::begin() else { return };
+    let Ok(visit) = Visit::of_dispatch() else { return };
     let py = visit.py();
     let Some(bound) = callable.try_bind(py) else { return };
     // SAFETY: `count` values, initialised, as GLib invokes closures.

@@ -61,7 +61,7 @@ struct Owned {
 impl Owned {
     fn drain(&self) -> ControlFlow {
         // A gate that is closed leaves nothing to be run here; the end of Python closes the queue.
-        let Ok(visit) = Visit::begin() else { return ControlFlow::Break };
+        let Ok(visit) = Visit::of_dispatch() else { return ControlFlow::Break };
         let drained = visit.run(|py| self.queue.drain(py, Budget::default()));
         if let Err(DrainError::Raised(raised)) = drained {
             tell(&visit, raised, &self.queue);

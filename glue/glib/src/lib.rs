@@ -43,6 +43,8 @@ mod object;
 mod opaque;
 mod poll;
 mod pygobject;
+mod scheduler;
+mod scheduler_face;
 #[doc(hidden)]
 pub mod signal;
 mod source;
@@ -60,5 +62,6 @@ pub use log::{LogWriter, install_log_writer, log_writer};
 pub use main_loop::{RunError, run};
 pub use module::install;
 pub use poll::{Hold, PollFunc, attach, detach};
+pub use scheduler::{Turns, attach_scheduler, detach_scheduler, on_scheduler_error};
 pub use signal::signal_connect;
 pub use source::{fd_add, idle_add, invoke, timeout_add};

@@ -20,7 +20,7 @@ use crate::event_loop::LoopSource;
 use crate::main_context::{self, Context};
 use crate::object::Handle;
 use crate::opaque::Opaque;
-use crate::{face, failure, value};
+use crate::{face, failure, scheduler_face, value};
 
 const NAME: &CStr = c"_raddle_glib";
 
@@ -29,7 +29,8 @@ pub(crate) const MAIN_CONTEXT: Key = Key::Above0;
 pub(crate) const LOOP_SOURCE: Key = Key::Above1;
 
 /// The functions of the module, by the part of this crate that they belong to.
-const PARTS: [&[PyMethodDef]; 2] = [&face::METHODS, &main_context::FUNCTIONS];
+const PARTS: [&[PyMethodDef]; 3] =
+    [&face::METHODS, &main_context::FUNCTIONS, &scheduler_face::FUNCTIONS];
 
 /// The types of the module, each of which adds itself.
 const CLASSES: [class::Add; 6] = [
@@ -42,8 +43,10 @@ const CLASSES: [class::Add; 6] = [
 ];
 
 /// The modules in Python, of the package `raddle`.
-const CARRIED: [Carried; 1] =
-    [("raddle.asyncio", false, include_str!("../../python/raddle/asyncio.py"))];
+const CARRIED: [Carried; 2] = [
+    ("raddle._scheduler", false, include_str!("../../python/raddle/_scheduler.py")),
+    ("raddle.asyncio", false, include_str!("../../python/raddle/asyncio.py")),
+];
 
 const METHODS: usize = {
     let (mut part, mut count) = (0, 1);

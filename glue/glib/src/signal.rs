@@ -218,7 +218,7 @@ unsafe extern "C" fn marshal_held(
     if count == 0 {
         return;
     }
-    let Ok(_visit) = Visit::begin() else { return };
+    let Ok(_visit) = Visit::of_dispatch() else { return };
     // SAFETY: GLib's arguments, passed on to what GLib would have called: the marshaller for any
     // signature.
     unsafe {

@@ -347,7 +347,7 @@ impl Turn {
 
     /// One turn. Says whether there may be another.
     fn dispatch(&self) -> bool {
-        let Ok(visit) = Visit::begin() else { return false };
+        let Ok(visit) = Visit::of_dispatch() else { return false };
         if embed::generation() != self.generation {
             return false;
         }

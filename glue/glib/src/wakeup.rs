@@ -90,7 +90,7 @@ pub(crate) fn serve() {
 /// Looks, on a thread that may not hold Python; ends the loop if a handler raises.
 fn visit(wakeup: &Wakeup) {
     // A gate that is closed lets no handler run: the loop is left to its host.
-    if let Ok(visit) = Visit::begin() {
+    if let Ok(visit) = Visit::of_dispatch() {
         LOOKED.set(Some(Instant::now()));
         if let Some(raised) = wakeup.look(visit.py())
             && let Some(left) = main_loop::end(raised)

@@ -5,7 +5,7 @@ In a host that started Python with raddle this package is carried by the library
 
 from __future__ import annotations
 
-from _raddle import Completions, Stopped, __version__, gate_stats, python_abi
+from _raddle import Completions, Reply, Stopped, __version__, gate_stats, python_abi, sleep, wait_fd
 from _raddle import _C_API as _C_API
 from raddle._ring import Ring
 from raddle._semaphore import Semaphore
@@ -14,6 +14,7 @@ from raddle._stopper import exit_stopper
 __all__ = [
     "ENABLE_EXPERIMENTAL",
     "Completions",
+    "Reply",
     "Ring",
     "Semaphore",
     "Stopped",
@@ -21,6 +22,8 @@ __all__ = [
     "exit_stopper",
     "gate_stats",
     "python_abi",
+    "sleep",
+    "wait_fd",
 ]
 
 try:
@@ -28,6 +31,9 @@ try:
 except ImportError:  # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
     pass
 else:
+    from raddle._scheduler import attach_scheduler, detach_scheduler
+
+    __all__ += ["attach_scheduler", "detach_scheduler"]
     __all__ += ["GError", "GObject", "GValue", "connect", "disconnect", "wrap_object"]
 
 #: Whether :mod:`raddle.weave` may be used. What it offers may still change.

@@ -1,4 +1,4 @@
-/* raddle-gio.h: Python as the work of a GTask. Needs GIO, which libraddle does not: all of it is inline. */
+/* raddle-gio.h: Python as the work of a GTask, and tasklets that wait for one. Needs GIO, which libraddle does not: all of it is inline. */
 #ifndef RADDLE_GIO_H
 #define RADDLE_GIO_H
 
@@ -81,6 +81,34 @@ raddle_task_run_in_thread (GTask    *task,
   g_task_set_task_data (task, work, raddle_task_work_free);
   g_task_run_in_thread (task, raddle_task_work_run);
   return RADDLE_STATUS_OK;
+}
+
+/**
+ * raddle_reply_ready: (skip)
+ * @source_object: (nullable): what the operation is of
+ * @result: the operation's result
+ * @reply: a #RaddleReply, of which the operation has a reference
+ *
+ * A GAsyncReadyCallback that gives a reply, for a tasklet that waits for an
+ * operation. The reference is dropped, so pass one of its own:
+ *
+ *     g_file_load_contents_async (file, NULL, raddle_reply_ready, raddle_reply_ref (reply));
+ *     status = raddle_reply_wait (reply, -1, (gpointer *) &result);
+ *     g_file_load_contents_finish (file, result, &contents, &length, NULL, &error);
+ *
+ * Thread: any, with the operation's main context.
+ *
+ * Since: 0.1
+ */
+static inline void
+raddle_reply_ready (GObject      *source_object,
+                    GAsyncResult *result,
+                    gpointer      reply)
+{
+  (void) source_object;
+  /* A gate that is closed leaves nobody to wait; the result is freed. */
+  (void) raddle_reply_give ((RaddleReply *) reply, g_object_ref (result), g_object_unref);
+  raddle_reply_unref ((RaddleReply *) reply);
 }
 
 RADDLE_END_DECLS

@@ -6,6 +6,7 @@
 #include <raddle/raddle.h>
 #include <raddle/raddle-closure.h>
 #include <raddle/raddle-gtype.h>
+#include <raddle/raddle-scheduler.h>
 #include <raddle/raddle-worker.h>
 
 RADDLE_BEGIN_DECLS
@@ -16,6 +17,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleRing, raddle_ring_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleSemaphore, raddle_semaphore_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleCompletions, raddle_completions_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleOperation, raddle_operation_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (RaddleReply, raddle_reply_unref)
 
 /**
  * RaddleHold:
