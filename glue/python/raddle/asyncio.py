@@ -25,7 +25,10 @@ try:
 except ImportError as error:
     raise ImportError("raddle.asyncio needs a raddle that was built with GLib: libraddle") from error
 
-__all__ = ["GLibEventLoop", "MainContext", "get_priority", "set_priority"]
+from raddle._scheduler import known_context
+from raddle.coroutine import await_, receive, send
+
+__all__ = ["GLibEventLoop", "MainContext", "await_", "get_priority", "receive", "send", "set_priority"]
 
 MainContext = _raddle_glib.MainContext
 
@@ -40,18 +43,14 @@ _priorities: weakref.WeakKeyDictionary[asyncio.Task, int] = weakref.WeakKeyDicti
 
 def _context_of(context) -> MainContext:
     """raddle's object for a context of raddle's or PyGObject's, or for this thread's own."""
-    if isinstance(context, MainContext):
-        return context
-    if context is None:
-        own = MainContext.thread_default()
-        if own is None and threading.current_thread() is threading.main_thread():
-            own = MainContext.default()
-        # The process's context is another thread's to run.
-        return own or MainContext()
-    gi = sys.modules.get("gi.repository.GLib")
-    if gi is not None and isinstance(context, gi.MainContext):
-        return _raddle_glib.main_context_at(hash(context))
-    raise TypeError(f"a main context is raddle's, PyGObject's or None, not {context!r}")
+    known = known_context(context)
+    if known is not None:
+        return known
+    own = MainContext.thread_default()
+    if own is None and threading.current_thread() is threading.main_thread():
+        own = MainContext.default()
+    # The process's context is another thread's to run.
+    return own or MainContext()
 
 
 def _refuse_foreign(context: MainContext) -> None:
@@ -306,6 +305,12 @@ def _run_level(of, handles) -> None:
             handle = handles.popleft()
             if not handle._cancelled:
                 handle._run()
+
+
+def loop_here() -> GLibEventLoop | None:
+    """The loop of this thread's default context, if there is one."""
+    loop = _loops.get((MainContext.thread_default() or MainContext.default()).address)
+    return None if loop is None or loop.is_closed() else loop
 
 
 def set_priority(task: asyncio.Task, priority: int) -> None:

@@ -11,7 +11,7 @@ pub(super) const BOOT: Carried =
     ("raddle._boot", false, include_str!("../../../glue/python/raddle/_boot.py"));
 
 /// Everything that `import raddle` may ask for.
-pub(super) const CARRIED: [Carried; 10] = [
+pub(super) const CARRIED: [Carried; 11] = [
     ("raddle", true, include_str!("../../../glue/python/raddle/__init__.py")),
     ("raddle._ft_utils", false, include_str!("../../../glue/python/raddle/_ft_utils.py")),
     ("raddle._log", false, include_str!("../../../glue/python/raddle/_log.py")),
@@ -19,6 +19,7 @@ pub(super) const CARRIED: [Carried; 10] = [
     ("raddle._ring", false, include_str!("../../../glue/python/raddle/_ring.py")),
     ("raddle._semaphore", false, include_str!("../../../glue/python/raddle/_semaphore.py")),
     ("raddle._stopper", false, include_str!("../../../glue/python/raddle/_stopper.py")),
+    ("raddle.coroutine", false, include_str!("../../../glue/python/raddle/coroutine.py")),
     ("raddle.log", false, include_str!("../../../glue/python/raddle/log.py")),
     ("raddle.stackless", false, include_str!("../../../glue/python/raddle/stackless.py")),
     ("raddle.weave", false, include_str!("../../../glue/python/raddle/weave.py")),
