@@ -2,7 +2,8 @@
  *
  *   main       what is done, in order
  *   host       starts and stops Python               (the raddle calls a host needs)
- *   pass       walker, workers, main loop            (threads that enter Python)
+ *   pass       the main loop around a scan
+ *   scan       walker and workers                    (threads that enter Python)
  *   plugins    loads .py files and calls them        (CPython's API inside entries)
  *   content, walk, totals, journal                   (no Python at all)
  *   options, progress, report                        (the command line, stderr, stdout)

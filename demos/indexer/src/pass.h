@@ -1,4 +1,4 @@
-/* pass.h: one pass over a tree: a thread that walks, a pool that works, a main loop that shows. */
+/* pass.h: one pass over a tree: a scan, and a main loop that shows it. */
 #ifndef INDEXER_PASS_H
 #define INDEXER_PASS_H
 

@@ -10,7 +10,8 @@
 
 typedef struct {
   const char *name;      /* interned */
-  PyObject   *index;     /* NULL if the plugin could not be loaded */
+  PyObject   *module;    /* NULL if the plugin could not be loaded, as is index */
+  PyObject   *index;
   PyObject   *begin;     /* NULL if it has none */
   PyObject   *finish;
 } Plugin;
@@ -25,6 +26,7 @@ plugin_clear (gpointer data)
   Plugin *plugin = data;
 
   /* These never wait and may be called anywhere: whoever enters next drops the objects. */
+  raddle_decref (plugin->module);
   raddle_decref (plugin->index);
   raddle_decref (plugin->begin);
   raddle_decref (plugin->finish);
@@ -107,8 +109,9 @@ load_one (Plugins *self, const char *folder, const char *file, GPtrArray *compla
     }
   else
     {
-      plugin.begin = find_hook (module, "begin");
-      plugin.finish = find_hook (module, "finish");
+      plugin.module = g_steal_pointer (&module);
+      plugin.begin = find_hook (plugin.module, "begin");
+      plugin.finish = find_hook (plugin.module, "finish");
     }
   g_array_append_val (self->list, plugin);
   return true;
@@ -192,6 +195,20 @@ const char *
 plugins_get_name (Plugins *self, guint i)
 {
   return g_array_index (self->list, Plugin, i).name;
+}
+
+PyObject *
+plugins_find (Plugins *self, guint i, const char *attribute)
+{
+  PyObject *module = g_array_index (self->list, Plugin, i).module;
+
+  return module ? find_hook (module, attribute) : NULL;
+}
+
+void
+plugins_complain (Plugins *self, guint i, const char *during, GPtrArray *complaints)
+{
+  complain_of_exception (complaints, &g_array_index (self->list, Plugin, i), during);
 }
 
 void

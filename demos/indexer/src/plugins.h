@@ -11,8 +11,9 @@
 #ifndef INDEXER_PLUGINS_H
 #define INDEXER_PLUGINS_H
 
+#include "python.h"
+
 #include <stdbool.h>
-#include <glib.h>
 
 #include "content.h"
 #include "totals.h"
@@ -37,6 +38,12 @@ void        plugins_free      (Plugins *self);
 /* All that were found, those that could not be loaded included. */
 guint       plugins_get_size  (Plugins *self);
 const char *plugins_get_name  (Plugins *self, guint i);
+
+/* For hooks that only a host of another kind knows; needs Python held. An attribute of a plugin's
+ * module (a new reference), or NULL if it has none, and no exception then. */
+PyObject   *plugins_find      (Plugins *self, guint i, const char *attribute);
+/* Makes a complaint of the exception that is set: what a plugin's hook raised. */
+void        plugins_complain  (Plugins *self, guint i, const char *during, GPtrArray *complaints);
 
 /* Each enters Python by itself, so the caller may be inside or not. */
 void        plugins_begin     (Plugins *self, GPtrArray *complaints);

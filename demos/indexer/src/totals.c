@@ -54,7 +54,7 @@ totals_add_count (Totals *self, const char *name, gint64 value)
 }
 
 gint64
-totals_get_count (Totals *self, const char *name)
+totals_get_count (const Totals *self, const char *name)
 {
   const gint64 *count = g_hash_table_lookup (self->counters, name);
 

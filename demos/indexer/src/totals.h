@@ -23,7 +23,7 @@ void    totals_free       (Totals *self);
 void    totals_add_file   (Totals *self, const Content *content);
 void    totals_add_unreadable (Totals *self);
 void    totals_add_count  (Totals *self, const char *name, gint64 value);
-gint64  totals_get_count  (Totals *self, const char *name);
+gint64  totals_get_count  (const Totals *self, const char *name);
 void    totals_merge      (Totals *self, const Totals *other);
 
 /* How many files hold exactly what another file holds too: of three equal ones, two. */
