@@ -1,7 +1,7 @@
-//! `cargo xtask demo`: builds the indexer and becomes it.
+//! `cargo xtask demo` and `cargo xtask window`: builds the indexer, with a window or without, and becomes it.
 #![forbid(unsafe_code)]
 
-use std::os::unix::process::CommandExt as _;
+use std::{os::unix::process::CommandExt as _, path::Path};
 
 use crate::{Result, run::Report, site::Site};
 
@@ -12,11 +12,28 @@ pub(crate) fn run(site: &Site, words: &[String]) -> Result<Report> {
     if !site.build_indexer(&mut report) {
         return Ok(report);
     }
-    let program = site.indexer_dir().join("indexer");
-    let mut indexer = site.command(&program.to_string_lossy());
-    if let Ok(here) = std::env::current_dir() {
-        indexer.current_dir(here);
+    become_program(site, &site.indexer_dir().join("indexer"), &["--compare"], words)
+}
+
+/// The same with a window.
+pub(crate) fn run_window(site: &Site, words: &[String]) -> Result<Report> {
+    let mut report = Report::aside();
+    if !site.build_window(&mut report) {
+        return Ok(report);
     }
-    let error = indexer.arg("--compare").args(words).exec();
+    become_program(site, &site.window_dir().join("indexer-window"), &[], words)
+}
+
+fn become_program(
+    site: &Site,
+    program: &Path,
+    options: &[&str],
+    words: &[String],
+) -> Result<Report> {
+    let mut command = site.command(&program.to_string_lossy());
+    if let Ok(here) = std::env::current_dir() {
+        command.current_dir(here);
+    }
+    let error = command.args(options).args(words).exec();
     Err(format!("{} cannot be run: {error}", program.display()))
 }

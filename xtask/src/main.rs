@@ -1,4 +1,4 @@
-//! The one door to every check of raddle: `cargo xtask demo`, `test`, `check`, `bench`, `matrix`, `stress`.
+//! The one door to every check of raddle: `cargo xtask demo`, `window`, `test`, `check`, `bench`, `matrix`, `stress`.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -32,6 +32,8 @@ usage: cargo xtask DOOR [OPTION…]
 
   demo [PATH] [--json] [--workers N]
                               build the indexer and run it on PATH (default: Python's standard library)
+  window [PATH] [--json] [--workers N]
+                              the same in a GTK window
   test                        run every test
   check                       formatting, lints, documentation, headers, symbols, house rules
   bench [NAME] [--json]       measure the figures whose names start with NAME
@@ -49,6 +51,7 @@ password); elsewhere the packages are named.";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Door {
     Demo,
+    Window,
     Test,
     Check,
     Bench,
@@ -60,6 +63,7 @@ impl Door {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "demo" => Self::Demo,
+            "window" => Self::Window,
             "test" => Self::Test,
             "check" => Self::Check,
             "bench" => Self::Bench,
@@ -74,7 +78,7 @@ impl Door {
         match self {
             Self::Test | Self::Check => 0,
             Self::Bench | Self::Stress => 1,
-            Self::Demo | Self::Matrix => usize::MAX,
+            Self::Demo | Self::Window | Self::Matrix => usize::MAX,
         }
     }
 }
@@ -125,7 +129,7 @@ fn arguments() -> Result<Option<Arguments>> {
                 }
             }
             // The rest is the indexer's own business.
-            Long(name) if door == Some(Door::Demo) => {
+            Long(name) if matches!(door, Some(Door::Demo | Door::Window)) => {
                 words.push(format!("--{name}"));
                 if let Some(value) = parser.optional_value() {
                     words.push(value.string().map_err(|error| error.to_string())?);
@@ -152,6 +156,7 @@ fn walk_in(arguments: &Arguments) -> Result<Report> {
     let word = arguments.words.first().map_or("", String::as_str);
     match arguments.door {
         Door::Demo => demo::run(&site, &arguments.words),
+        Door::Window => demo::run_window(&site, &arguments.words),
         Door::Test => test::run(&site),
         Door::Check => check::run(&site),
         Door::Bench => bench::run(&site, word, arguments.json),

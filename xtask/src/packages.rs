@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Door::{self, Bench, Check, Demo, Matrix, Stress, Test},
+    Door::{self, Bench, Check, Demo, Matrix, Stress, Test, Window},
     Result,
 };
 
@@ -38,8 +38,9 @@ struct Need {
     arch: &'static str,
 }
 
-const ALL: &[Door] = &[Demo, Test, Check, Bench, Matrix, Stress];
+const ALL: &[Door] = &[Demo, Window, Test, Check, Bench, Matrix, Stress];
 const TESTS: &[Door] = &[Test, Matrix];
+const GTK: &[Door] = &[Window, Test, Matrix];
 
 /// A row: what proves it, which doors need it, its packages on Debian, Fedora and Arch.
 const fn need(probe: Probe, doors: &'static [Door], packages: [&'static str; 3]) -> Need {
@@ -85,7 +86,7 @@ const NEEDS: &[Need] = &[
     )),
     of_python(need(
         Probe::Python("import gi"),
-        TESTS,
+        GTK,
         ["python3-gi", "python3-gobject", "python-gobject"],
     )),
     want(
@@ -97,13 +98,15 @@ const NEEDS: &[Need] = &[
             "gobject-introspection",
         ],
     ),
-    of_python(need(Probe::Python(GTK_FROM_PYTHON), TESTS, ["gir1.2-gtk-4.0", "gtk4", "gtk4"])),
-    need(Probe::Module("gtk4"), TESTS, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
+    of_python(need(Probe::Python(GTK_FROM_PYTHON), GTK, ["gir1.2-gtk-4.0", "gtk4", "gtk4"])),
+    need(Probe::Module("gtk4"), GTK, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
     need(
         Probe::Program("xvfb-run"),
         TESTS,
         ["xvfb xauth", "xorg-x11-server-Xvfb xorg-x11-xauth", "xorg-server-xvfb xorg-xauth"],
     ),
+    // What clicks in the window, with the pointer and the keyboard of the display.
+    need(Probe::Program("xdotool"), TESTS, ["xdotool", "xdotool", "xdotool"]),
     need(
         Probe::File("/usr/include/pybind11/pybind11.h"),
         &[Test, Bench, Matrix],

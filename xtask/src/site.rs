@@ -87,6 +87,11 @@ impl Site {
         self.target.join("meson-indexer")
     }
 
+    /// Where meson builds the demo with a window.
+    pub(crate) fn window_dir(&self) -> PathBuf {
+        self.target.join("meson-gtk")
+    }
+
     /// Where meson builds what is measured.
     pub(crate) fn bench_dir(&self) -> PathBuf {
         self.target.join("meson-bench")
@@ -103,12 +108,20 @@ impl Site {
         self.meson(report, "the benches in C", &self.root, &self.bench_dir(), &options)
     }
 
-    /// Builds the demo, which has raddle as a subproject; says whether it worked.
+    /// Builds the indexer, which has raddle as a subproject; says whether it worked.
     pub(crate) fn build_indexer(&self, report: &mut Report) -> bool {
-        let source = self.root.join("demos/indexer");
+        self.build_demo(report, "the indexer", "demos/indexer", &self.indexer_dir())
+    }
+
+    /// Builds the indexer with a window, likewise.
+    pub(crate) fn build_window(&self, report: &mut Report) -> bool {
+        self.build_demo(report, "the indexer's window", "demos/gtk", &self.window_dir())
+    }
+
+    fn build_demo(&self, report: &mut Report, what: &str, source: &str, build: &Path) -> bool {
         // Also where another raddle is installed, this one is meant.
         let options = ["--buildtype=release", "--force-fallback-for=raddle"];
-        self.meson(report, "the indexer", &source, &self.indexer_dir(), &options)
+        self.meson(report, what, &self.root.join(source), build, &options)
     }
 
     /// Whether an interpreter finds a module.

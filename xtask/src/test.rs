@@ -39,8 +39,8 @@ pub(crate) fn everything(
 ) -> Result<()> {
     let built = site.build_c(report);
     rust_and_c(site, report, built, packages);
-    let demo = site.build_indexer(report);
-    if built && demo { pytest(site, report, others) } else { Ok(()) }
+    let demos = site.build_indexer(report) && site.build_window(report);
+    if built && demos { pytest(site, report, others) } else { Ok(()) }
 }
 
 /// What an interpreter answers that pip can build an extension for: its version and flags.
@@ -92,6 +92,7 @@ fn pytest(site: &Site, report: &mut Report, others: &[PathBuf]) -> Result<()> {
     pytest.env("RADDLE_STREAM_PYTHON", senders);
     pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/python"]);
     pytest.env("RADDLE_INDEXER", site.indexer_dir().join("indexer"));
+    pytest.env("RADDLE_WINDOW", site.window_dir().join("indexer-window"));
     // The extension module that was built, and the package as it is in the checkout.
     let folders = [site.meson_dir().join("glue/python"), site.root.join("glue/python")];
     let path = env::join_paths(folders).map_err(|error| error.to_string())?;
