@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include <gio/gio.h>
-#include <raddle/raddle-gio.h>
+#include <raddle/raddle-glib.h>
 
 /* Callables that note their calls and their ends, and what the hook was given. */
 #define DEFINITIONS                                   \
@@ -419,6 +419,32 @@ a_call_gives_a_value_or_an_error (void)
   g_assert_true (value.g_type == G_TYPE_INVALID);
 }
 
+static void
+a_call_passes_its_values (void)
+{
+  begin ();
+  GValue value = G_VALUE_INIT, given[2] = { G_VALUE_INIT, G_VALUE_INIT };
+  GError *error = NULL;
+  assert_ok (raddle_enter ());
+  run ("double = lambda *given: calls.append(given) or given[0] * 2");
+  PyObject *twice = named ("double");
+  assert_ok (raddle_leave ());
+  g_value_init (&given[0], G_TYPE_INT);
+  g_value_set_int (&given[0], 21);
+  g_value_init (&given[1], G_TYPE_OBJECT);
+  g_assert_true (raddle_call_with_values (twice, G_TYPE_INT, 2, given, &value, &error));
+  g_assert_cmpint (g_value_get_int (&value), ==, 42);
+  g_assert_cmpint (look ("calls == [(21, None)]"), ==, TRUE);
+  g_value_unset (&value);
+  g_assert_false (raddle_call_with_values (twice, G_TYPE_INT, 0, NULL, &value, &error));
+  support_assert_has (G_STRFUNC, __LINE__, error->message, "IndexError");
+  g_clear_error (&error);
+  g_assert_false (raddle_call_with_values (twice, G_TYPE_INT, 1, NULL, &value, &error));
+  g_assert_error (error, RADDLE_DOMAIN, RADDLE_STATUS_NULL);
+  g_clear_error (&error);
+  g_value_unset (&given[1]);
+}
+
 static struct {
   GMutex mutex;
   int done, failed, sum, notified;
@@ -477,55 +503,6 @@ a_pool_calls_on_its_threads_and_tells_what_came_of_it (void)
   g_thread_pool_free (pool, TRUE, TRUE);
   g_assert_cmpint (pool_figures.notified, ==, 123);
   g_assert_cmpint (look ("len(ends)"), ==, 2);
-}
-
-static void
-on_task (GObject      *source,
-         GAsyncResult *result,
-         gpointer      loop)
-{
-  GValue value = G_VALUE_INIT;
-  GError *error = NULL;
-  (void) source;
-  if (g_task_propagate_value (G_TASK (result), &value, &error))
-    {
-      g_assert_cmpstr (g_value_get_string (&value), ==, "done");
-      g_value_unset (&value);
-    }
-  else
-    {
-      g_assert_error (error, RADDLE_DOMAIN, RADDLE_STATUS_PYTHON);
-      g_clear_error (&error);
-      pool_figures.failed = -1;
-    }
-  g_main_loop_quit (loop);
-}
-
-static void
-a_task_runs_a_callable_and_propagates_what_came_of_it (void)
-{
-  const char *cases[] = { "Call('done')", "Call(ValueError)" };
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      begin ();
-      GMainLoop *loop = g_main_loop_new (NULL, FALSE);
-      GTask *task = g_task_new (NULL, NULL, on_task, loop);
-      assert_ok (raddle_enter ());
-      g_autofree char *code = g_strdup_printf ("work = %s", cases[i]);
-      run (code);
-      assert_ok (raddle_task_run_in_thread (task, named ("work"), G_TYPE_STRING));
-      assert_status (raddle_task_run_in_thread (NULL, named ("work"), G_TYPE_STRING), RADDLE_STATUS_NULL);
-      run ("del work");
-      assert_ok (raddle_leave ());
-      assert_status (raddle_task_run_in_thread (task, Py_None, G_TYPE_STRING), RADDLE_STATUS_WRONG_ORDER);
-      g_object_unref (task);
-      g_main_loop_run (loop);
-      g_main_loop_unref (loop);
-      g_assert_cmpint (look ("len(calls) == 1 and threads[0] != threading.get_ident()"), ==, TRUE);
-      while (look ("len(ends)") < 1)
-        g_thread_yield ();
-    }
-  g_assert_cmpint (pool_figures.failed, ==, -1);
 }
 
 static void
@@ -595,10 +572,9 @@ main (int    argc,
                    a_storm_of_invocations_may_go_on_through_a_stop);
   g_test_add_func ("/closure/turn/an-invocation-nests", in_a_held_turn_an_invocation_nests);
   g_test_add_func ("/worker/a-call-gives-a-value-or-an-error", a_call_gives_a_value_or_an_error);
+  g_test_add_func ("/worker/a-call-passes-its-values", a_call_passes_its_values);
   g_test_add_func ("/worker/a-pool-calls-and-tells-what-came-of-it",
                    a_pool_calls_on_its_threads_and_tells_what_came_of_it);
-  g_test_add_func ("/worker/a-task-propagates-what-came-of-it",
-                   a_task_runs_a_callable_and_propagates_what_came_of_it);
   g_test_add_func ("/gtype/a-status-becomes-an-error", a_status_becomes_an_error_of_raddle_s_domain);
   g_test_add_func ("/gtype/types-have-all-their-values", types_are_registered_with_all_their_values);
   if (g_test_subprocess ())

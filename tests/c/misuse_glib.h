@@ -107,6 +107,42 @@ call_a_type (void)
 }
 
 static RaddleStatus
+call_with_no_values (void)
+{
+  GError *error = NULL;
+  g_assert_false (raddle_call_with_values (NULL, G_TYPE_INT, 3, NULL, NULL, &error));
+  RaddleStatus status = (RaddleStatus) error->code;
+  g_clear_error (&error);
+  return status;
+}
+
+static RaddleStatus
+call_a_type_with_values (void)
+{
+  GError *error = NULL;
+  if (raddle_call_with_values ((PyObject *) &PyLong_Type, G_TYPE_INVALID, 0, NULL, NULL, &error))
+    return RADDLE_STATUS_OK;
+  RaddleStatus status = (RaddleStatus) error->code;
+  g_clear_error (&error);
+  return status;
+}
+
+static RaddleStatus
+asyncio_run_null (void)
+{
+  return raddle_asyncio_run (NULL, NULL, NULL, G_TYPE_INVALID, NULL, NULL, NULL);
+}
+
+static RaddleStatus
+asyncio_run_a_type (void)
+{
+  GMainContext *context = g_main_context_new ();
+  RaddleStatus status = raddle_asyncio_run (context, (PyObject *) &PyLong_Type, NULL, G_TYPE_INVALID, NULL, NULL, NULL);
+  g_main_context_unref (context);
+  return status;
+}
+
+static RaddleStatus
 pool_push (PyObject *callable)
 {
   GThreadPool *pool = raddle_thread_pool_new (1, FALSE, NULL);

@@ -1,13 +1,14 @@
-"""Compares _raddle.pyi with the running _raddle: prints a line for each thing that only one of them has.
+"""Compares a stub with the running module of its name: prints a line for each thing that only one of them has.
 
-    python stubs.py PATH/_raddle.pyi
+    python stubs.py PATH/_raddle.pyi [MODULE]
 """
 import ast
+import importlib
 import inspect
 import pathlib
 import sys
 
-import _raddle
+import _raddle  # noqa: F401 (its extensions are there after it)
 
 #: What every module, or every class, has.
 GIVEN = {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__builtins__"}
@@ -61,20 +62,20 @@ def parameters_of(function, method):
     return found[1:] if method and found and found[0][0] in ("self", "cls", "type") else found
 
 
-def differences(path):
+def differences(path, module):
     stub = names_of(ast.parse(path.read_text()).body)
-    running = {name: value for name, value in vars(_raddle).items() if name not in GIVEN}
+    running = {name: value for name, value in vars(module).items() if name not in GIVEN}
     for name in running.keys() - stub.keys():
-        yield f"{name} is in _raddle: add it to {path.name}"
+        yield f"{name} is in {module.__name__}: add it to {path.name}"
     for name, node in stub.items():
         if name not in running:
-            yield f"{name} is in {path.name}: _raddle has no such thing"
+            yield f"{name} is in {path.name}: {module.__name__} has no such thing"
         elif isinstance(node, ast.ClassDef) != isinstance(running[name], type):
-            yield f"{name} is a class in one of {path.name} and _raddle only"
+            yield f"{name} is a class in one of {path.name} and {module.__name__} only"
         elif isinstance(node, ast.ClassDef):
             yield from members(node, running[name])
         elif isinstance(node, ast.FunctionDef) != callable(running[name]):
-            yield f"{name} is a function in one of {path.name} and _raddle only"
+            yield f"{name} is a function in one of {path.name} and {module.__name__} only"
         elif isinstance(node, ast.FunctionDef):
             yield from signatures(name, node, running[name], False)
 
@@ -87,10 +88,12 @@ def members(node, running):
     stub = names_of(node.body)
     there = {name for name in vars(running) if name not in GIVEN_MEMBERS | COMPARISONS and not is_private(name)}
     for name in there - stub.keys():
-        yield f"{node.name}.{name} is in _raddle: add it to the stub"
+        yield f"{node.name}.{name} is in the module: add it to the stub"
     for name, inner in stub.items():
+        if isinstance(inner, ast.AnnAssign) and issubclass(running, BaseException):
+            continue  # What each exception of the type is given.
         if not hasattr(running, name):
-            yield f"{node.name}.{name} is in the stub: _raddle has no such thing"
+            yield f"{node.name}.{name} is in the stub: the module has no such thing"
         elif isinstance(inner, ast.FunctionDef) and name not in GIVEN_MEMBERS | COMPARISONS:
             is_property = any(ast.unparse(decorator) in ("property", f"{name}.setter")
                               for decorator in inner.decorator_list)
@@ -109,5 +112,7 @@ def signatures(name, node, function, method):
 
 
 if __name__ == "__main__":
-    found = list(differences(pathlib.Path(sys.argv[1])))
+    path = pathlib.Path(sys.argv[1])
+    module = importlib.import_module((sys.argv[2:] or [path.stem])[0])
+    found = list(differences(path, module))
     print("\n".join(found) if found else "the same")

@@ -143,8 +143,8 @@ def test_the_library_carries_the_files_that_are_installed(installed):
             assert path.read_text() == source, path
         print(sorted(path.name for path in files))
     """
-    # That one belongs to the GLib glue, which carries it.
-    assert installed.isolated(code) == "['asyncio.py']\n", (
+    # Those belong to the GLib glue, which carries them.
+    assert installed.isolated(code) == "['_gio.py', '_scheduler.py', 'asyncio.py']\n", (
         "list the file in CARRIED of runtime/src/embed/package.rs"
     )
 
@@ -156,7 +156,7 @@ def test_native_destructors_run_in_it(installed, probe):
 
 def test_its_stub_says_what_it_has(installed):
     stub = installed.site_packages() / "_raddle-stubs/__init__.pyi"
-    assert installed.run("-I", HERE / "stubs.py", stub) == "the same\n"
+    assert installed.run("-I", HERE / "stubs.py", stub, "_raddle") == "the same\n"
     assert (installed.site_packages() / "raddle/py.typed").exists()
 
 

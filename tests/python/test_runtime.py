@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+TESTS = Path(__file__).resolve().parent
 LIBRARY = Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"
 
 PROLOGUE = f"""
@@ -33,6 +36,13 @@ def test_an_adopted_interpreter_has_the_package():
     version, abi, origin = done.stdout.split()
     assert abi == "%d.%d%s" % (*sys.version_info[:2], sys.abiflags)
     assert origin == "<libraddle>/raddle/__init__.py"
+
+
+@pytest.mark.parametrize("module", ["_raddle", "_raddle_glib"])
+def test_the_stubs_say_what_the_library_s_modules_have(module):
+    stub = TESTS.parents[1] / f"glue/python/{module}.pyi"
+    done = subprocess.run([sys.executable, TESTS / "stubs.py", stub], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "the same\n", done.stderr
 
 
 def test_threads_of_python_nest_on_the_state_that_python_gave_them():

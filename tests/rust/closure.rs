@@ -9,7 +9,7 @@ use glib::{Closure, ParamSpec, ParamSpecInt, Type, Value, gobject_ffi};
 use pyo3::types::{PyAnyMethods, PyDict, PyModuleMethods};
 use pyo3::{Bound, PyAny, Python};
 use raddle::{Closed, Options, Ref, Runtime, Status, enter};
-use raddle_glib::{call, closure, error_domain, signal_connect};
+use raddle_glib::{call, closure, error_domain, signal_connect, spawn};
 use raddle_tests::in_child;
 
 const CODE: &core::ffi::CStr = c"
@@ -163,5 +163,57 @@ fn a_call_gives_a_value_or_an_error() {
         assert_eq!(runtime.stop(None), Ok(()));
         let error = call(&seven, Type::I32).unwrap_err();
         assert_eq!(error.domain().as_str(), "raddle-error-quark");
+    });
+}
+
+/// What a coroutine on the default context's event loop comes to.
+fn awaited(expression: &str, cancellable: Option<&glib::Object>) -> Result<String, glib::Error> {
+    let (send, receive) = std::sync::mpsc::channel();
+    let context = glib::MainContext::default();
+    spawn(&context, made(expression), Type::INVALID, cancellable, move |result| {
+        send.send(result.map(|value| value.get().unwrap())).unwrap();
+    })
+    .unwrap();
+    loop {
+        match receive.try_recv() {
+            Ok(result) => return result,
+            Err(_) => context.iteration(true),
+        };
+    }
+}
+
+#[test]
+fn a_coroutine_gives_a_value_or_an_error() {
+    in_child("a_coroutine_gives_a_value_or_an_error", || {
+        let runtime = start();
+        enter(|py| {
+            let code = c"
+import asyncio, raddle
+async def answer():
+    await asyncio.sleep(0.001)
+    return 'done'
+async def fail():
+    raise KeyError('x')
+cancelled = raddle.new_cancellable()
+raddle.cancel(cancelled)
+";
+            py.run(code, Some(&names(py)), None).unwrap();
+        })
+        .unwrap();
+        assert_eq!(awaited("answer", None).unwrap(), "done");
+        assert_eq!(awaited("fail", None).unwrap_err().message(), "KeyError: 'x'");
+        let address = usize::try_from(look("cancelled.address")).unwrap();
+        let pointer: *mut gobject_ffi::GObject = std::ptr::with_exposed_provenance_mut(address);
+        // SAFETY: the address of an object that a name in Python keeps alive.
+        let cancellable: glib::Object = unsafe { glib::translate::from_glib_none(pointer) };
+        let error = awaited("answer", Some(&cancellable)).unwrap_err();
+        assert_eq!(error.domain().as_str(), "g-io-error-quark");
+        let context = glib::MainContext::default();
+        let other = glib::Object::new::<glib::Object>();
+        for (callable, cancellable) in [("7", None), ("answer", Some(&other))] {
+            let refused = spawn(&context, made(callable), Type::I32, cancellable, |_| ());
+            assert_eq!(refused.map_err(|error| error.status()), Err(Status::Invalid));
+        }
+        assert_eq!(runtime.stop(None), Ok(()));
     });
 }

@@ -4,10 +4,14 @@
 use core::ffi::c_void;
 use core::ptr;
 
-use ::glib::{MainContext, ffi};
+use ::glib::MainContext;
+use ::glib::ffi::{self, GError};
+use ::glib::gobject_ffi::GValue;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::PyObject;
-use raddle::Error;
+use raddle::{Error, Status};
+use raddle_glib::call::Work;
+use raddle_glib::coroutine;
 
 use crate::boundary::guard;
 use crate::pointer;
@@ -136,4 +140,48 @@ pub unsafe extern "C" fn raddle_asyncio_set_quit_func(
     };
     // SAFETY: by the caller's promise.
     unsafe { set(context, callback, on_quit) }
+}
+
+/// See `raddle-glib.h`.
+///
+/// # Safety
+///
+/// `context` is NULL or a main context, `callable` NULL or a live object, `cancellable` NULL or an instance
+/// of some type, alive; `done` may be called with `user_data` on the thread that runs the context, `notify`
+/// once, on any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_asyncio_run(
+    context: *mut ffi::GMainContext,
+    callable: *mut PyObject,
+    cancellable: *mut c_void,
+    kind: ffi::GType,
+    done: Option<unsafe extern "C" fn(*const GValue, *const GError, *mut c_void)>,
+    user_data: *mut c_void,
+    notify: ffi::GDestroyNotify,
+) -> RaddleStatus {
+    guard(|| {
+        // SAFETY: by the caller's promise.
+        let context = unsafe { pointer::context(context) };
+        let make = || {
+            // SAFETY: by the caller's promise.
+            let callable = unsafe { pointer::callable(callable) }?;
+            Work::new(callable, kind, done, user_data, notify)
+        };
+        let work = make().inspect_err(|_| {
+            if let Some(notify) = notify {
+                // SAFETY: by the caller's promise.
+                unsafe { notify(user_data) };
+            }
+        });
+        let start = |work| {
+            // SAFETY: by the caller's promise.
+            let cancellable = match unsafe { pointer::object(cancellable) } {
+                Err(refused) if refused.status() == Status::Null => ptr::null_mut(),
+                other => other?,
+            };
+            // SAFETY: by the caller's promise.
+            unsafe { coroutine::start(&context, cancellable, work) }
+        };
+        answer(work.and_then(start))
+    })
 }

@@ -1,6 +1,6 @@
 //! `raddle-worker.h`: Python callables as the work of native threads.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 use core::ptr;
 
 use ::glib::ffi::{self, GDestroyNotify, GError, GThreadPool, GType};
@@ -43,6 +43,41 @@ pub unsafe extern "C" fn raddle_call(
         // SAFETY: by the caller's promise.
         let called = match unsafe { pointer::callable(callable) } {
             Ok(callable) => call::call_raw(&callable, kind),
+            Err(refused) => Err(raddle_glib::failure::of_error(&refused)),
+        };
+        // SAFETY: by the caller's promise.
+        unsafe { pointer::give(called, value, error) }
+    })
+}
+
+/// See `raddle-worker.h`.
+///
+/// # Safety
+///
+/// As [`raddle_call`]; there are `n_arguments` values, initialised, or `arguments` is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_call_with_values(
+    callable: *mut PyObject,
+    kind: GType,
+    n_arguments: c_uint,
+    arguments: *const GValue,
+    value: *mut GValue,
+    error: *mut *mut GError,
+) -> c_int {
+    guard(|| {
+        // SAFETY: by the caller's promise.
+        let arguments = unsafe { pointer::slice(arguments, n_arguments as usize) };
+        let callable = if arguments.len() < n_arguments as usize {
+            Err(pointer::null())
+        } else {
+            // SAFETY: by the caller's promise.
+            unsafe { pointer::callable(callable) }
+        };
+        let called = match callable {
+            // SAFETY: so many values.
+            Ok(callable) => unsafe {
+                call::call_with_values_raw(&callable, kind, arguments.len(), arguments.as_ptr())
+            },
             Err(refused) => Err(raddle_glib::failure::of_error(&refused)),
         };
         // SAFETY: by the caller's promise.

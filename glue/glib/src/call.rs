@@ -13,7 +13,7 @@ use raddle::object::{Object, Pending};
 use raddle::{Error, Raised, Ref};
 
 use crate::callable::{Callable, Visit};
-use crate::{failure, value};
+use crate::{closure, failure, value};
 
 /// Calls `callable` without arguments; gives what it returns as a value of type `kind`, or of the type
 /// that fits it if that is [`glib::Type::INVALID`].
@@ -35,6 +35,25 @@ pub fn call(callable: &Ref, kind: glib::Type) -> Result<glib::Value, glib::Error
 ///
 /// As there, owned.
 pub fn call_raw(callable: &Ref, kind: GType) -> Result<glib::Value, *mut GError> {
+    // SAFETY: there are no arguments.
+    unsafe { call_with_values_raw(callable, kind, 0, ptr::null()) }
+}
+
+/// [`call_raw`] with arguments.
+///
+/// # Errors
+///
+/// As there; an argument that cannot be converted is not passed, and its exception the error.
+///
+/// # Safety
+///
+/// There are `count` values, initialised.
+pub unsafe fn call_with_values_raw(
+    callable: &Ref,
+    kind: GType,
+    count: usize,
+    values: *const GValue,
+) -> Result<glib::Value, *mut GError> {
     let visit = Visit::begin().map_err(failure::of_closed)?;
     let py = visit.py();
     let Some(bound) = callable.try_bind(py) else {
@@ -43,28 +62,23 @@ pub fn call_raw(callable: &Ref, kind: GType) -> Result<glib::Value, *mut GError>
             "the callable is of a Python that has ended: make it anew",
         )));
     };
-    // SAFETY: alive, and Python is held.
-    let value = unsafe { call_held(py, bound.as_ptr(), kind) };
-    value.map_err(|_pending| match Raised::take(py) {
+    // SAFETY: alive, and by the caller's promise.
+    let result = unsafe { closure::call(py, bound.as_ptr(), count, values) };
+    result.and_then(|result| convert(py, &result, kind)).map_err(|_pending| error_of(py))
+}
+
+/// The error for the exception that is set, owned. Python is held.
+fn error_of(py: Python<'_>) -> *mut GError {
+    match Raised::take(py) {
         Some(raised) => failure::of_raised(py, &raised),
         None => {
             failure::of_error(&Error::new(raddle::Status::Python, "an error without an exception"))
         }
-    })
+    }
 }
 
-/// # Safety
-///
-/// `callable` is alive.
-unsafe fn call_held(
-    py: Python<'_>,
-    callable: *mut PyObject,
-    kind: GType,
-) -> Result<glib::Value, Pending> {
-    // SAFETY: by the caller's promise.
-    let raw = unsafe { ffi::PyObject_CallNoArgs(callable) };
-    // SAFETY: as that function returns.
-    let result = unsafe { Object::answered(py, raw) }?;
+/// `result` as a value of type `kind`, or of the one that fits.
+fn convert(py: Python<'_>, result: &Object<'_>, kind: GType) -> Result<glib::Value, Pending> {
     let kind = if kind == gobject_ffi::G_TYPE_INVALID {
         // SAFETY: alive.
         unsafe { value::guess(py, result.as_ptr()) }?
@@ -91,6 +105,9 @@ pub struct Work {
     notify: glib_ffi::GDestroyNotify,
 }
 
+// SAFETY: a Ref goes anywhere; the data is only passed on, where whoever made the work said that it may be.
+unsafe impl Send for Work {}
+
 impl Work {
     /// Work that calls `callable`.
     ///
@@ -115,7 +132,40 @@ impl Work {
     ///
     /// `done` may be called here, with the data.
     pub unsafe fn run(&self) {
-        match call_raw(&self.callable, self.kind) {
+        // SAFETY: by the caller's promise.
+        unsafe { self.end(call_raw(&self.callable, self.kind)) };
+    }
+
+    /// What it calls.
+    pub(crate) fn callable(&self) -> &Ref {
+        &self.callable
+    }
+
+    /// Tells what a future came to. Python is held.
+    ///
+    /// # Safety
+    ///
+    /// `future` is alive; `done` may be called here, with the data.
+    pub(crate) unsafe fn end_as(&self, py: Python<'_>, future: *mut PyObject) {
+        // SAFETY: alive, by the caller's promise; a name.
+        let result = unsafe { ffi::PyObject_GetAttrString(future, c"result".as_ptr()) };
+        // SAFETY: as that function returns.
+        let result = unsafe { Object::answered(py, result) }.and_then(|result| {
+            // SAFETY: alive.
+            let raw = unsafe { ffi::PyObject_CallNoArgs(result.as_ptr()) };
+            // SAFETY: as that function returns.
+            unsafe { Object::answered(py, raw) }
+        });
+        let value = result.and_then(|result| convert(py, &result, self.kind));
+        // SAFETY: by the caller's promise.
+        unsafe { self.end(value.map_err(|_pending| error_of(py))) };
+    }
+
+    /// # Safety
+    ///
+    /// `done` may be called here, with the data.
+    unsafe fn end(&self, called: Result<glib::Value, *mut GError>) {
+        match called {
             Ok(value) => {
                 // SAFETY: a value, and the caller's promise.
                 unsafe { self.tell(value.to_glib_none().0, ptr::null()) };

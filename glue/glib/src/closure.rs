@@ -200,7 +200,7 @@ unsafe extern "C" fn marshal(
 /// # Safety
 ///
 /// `callable` is alive, and there are `count` values, initialised.
-unsafe fn call(
+pub(crate) unsafe fn call(
     py: Python<'_>,
     callable: *mut PyObject,
     count: usize,

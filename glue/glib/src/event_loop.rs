@@ -108,7 +108,8 @@ fn intern<'py>(py: Python<'py>, name: &CStr) -> Result<Object<'py>, Pending> {
     unsafe { Object::answered(py, name) }
 }
 
-fn context_of(py: Python<'_>, object: *mut PyObject) -> Result<MainContext, Pending> {
+/// The context that a Python argument is the face of.
+pub(crate) fn context_of(py: Python<'_>, object: *mut PyObject) -> Result<MainContext, Pending> {
     // SAFETY: an argument, alive.
     let object = unsafe { Object::borrowed(py, object) };
     let context = match &object {

@@ -14,7 +14,7 @@ use crate::value::{self, Answer, kind_of, text_of};
 use crate::{failure, signal};
 
 /// The functions of this part.
-pub(crate) const METHODS: [PyMethodDef; 4] = [
+pub(crate) const METHODS: [PyMethodDef; 3] = [
     class::method(
         c"connect",
         connect,
@@ -30,11 +30,6 @@ pub(crate) const METHODS: [PyMethodDef; 4] = [
         wrap_object,
         c"wrap_object(address)\n--\n\nPython's face of the GObject at an address.",
     ),
-    class::method(
-        c"cancel",
-        cancel,
-        c"cancel(cancellable)\n--\n\ng_cancellable_cancel(), for those who have no PyGObject.",
-    ),
 ];
 
 /// The object behind Python's face of one.
@@ -42,7 +37,10 @@ pub(crate) const METHODS: [PyMethodDef; 4] = [
 /// # Safety
 ///
 /// `instance` is alive.
-unsafe fn object(py: Python<'_>, instance: *mut PyObject) -> Result<*mut GObject, Pending> {
+pub(crate) unsafe fn object(
+    py: Python<'_>,
+    instance: *mut PyObject,
+) -> Result<*mut GObject, Pending> {
     // SAFETY: by the caller's promise.
     match unsafe { value::native(py, instance) }? {
         Some(object) => Ok(object),
@@ -205,26 +203,5 @@ unsafe extern "C" fn wrap_object(
         }
         // SAFETY: whoever has an address in Python promises what it would in C.
         unsafe { value::object_to_python(py, address.cast()) }
-    }))
-}
-
-unsafe extern "C" fn cancel(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "cancel", [c"cancellable"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[cancellable]| {
-        // SAFETY: alive.
-        let object = unsafe { object(py, cancellable) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        if unsafe { crate::cancellable::cancel(object) } {
-            return Ok(Object::none(py));
-        }
-        Err(Pending::new(py, Kind::Type, "a GCancellable is wanted"))
     }))
 }

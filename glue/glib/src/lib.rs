@@ -30,6 +30,8 @@ mod cancellable;
 #[doc(hidden)]
 pub mod closure;
 mod completion;
+#[doc(hidden)]
+pub mod coroutine;
 mod event_loop;
 mod face;
 #[doc(hidden)]
@@ -56,6 +58,7 @@ mod wakeup;
 pub use call::call;
 pub use closure::closure;
 pub use completion::{attach_completions, detach_completions};
+pub use coroutine::spawn;
 pub use event_loop::{event_loop, on_error, on_quit};
 pub use failure::domain as error_domain;
 pub use log::{LogWriter, install_log_writer, log_writer};

@@ -55,7 +55,7 @@ impl Class for Context {
     }
 }
 
-static METHODS: Table<[PyMethodDef; 6]> = Table::new([
+static METHODS: Table<[PyMethodDef; 7]> = Table::new([
     of_type(c"default", default, c"default()\n--\n\nThe context of the process."),
     of_type(
         c"thread_default",
@@ -72,6 +72,11 @@ static METHODS: Table<[PyMethodDef; 6]> = Table::new([
         c"is_owner",
         is_owner,
         c"is_owner()\n--\n\nWhether this thread runs the context now.",
+    ),
+    class::method_of_one(
+        c"call_as_default",
+        call_as_default,
+        c"call_as_default(function, /)\n--\n\nWhat the function returns, called while this is the thread's default context.",
     ),
     PyMethodDef::zeroed(),
 ]);
@@ -193,6 +198,27 @@ unsafe extern "C" fn is_owner(this: *mut PyObject, _: *mut PyObject) -> *mut PyO
     let is_owner = unsafe { of(this) }.is_owner();
     // SAFETY: CPython calls this with Python held.
     unsafe { ffi::PyBool_FromLong(is_owner.into()) }
+}
+
+unsafe extern "C" fn call_as_default(
+    this: *mut PyObject,
+    function: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: CPython calls this with Python held.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: CPython calls a method of an object of the type.
+    let context = unsafe { of(this) };
+    let Ok(_owned) = context.acquire() else {
+        let line = "another thread runs this main context";
+        return object::answer(Err(Pending::new(py, Kind::Runtime, line)));
+    };
+    // SAFETY: a context that is alive, and that this thread has acquired.
+    unsafe { glib::ffi::g_main_context_push_thread_default(pointer(context)) };
+    // SAFETY: alive; null with an exception set if it raises.
+    let result = unsafe { ffi::PyObject_CallNoArgs(function) };
+    // SAFETY: pushed above, by this thread.
+    unsafe { glib::ffi::g_main_context_pop_thread_default(pointer(context)) };
+    result
 }
 
 unsafe extern "C" fn address(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {

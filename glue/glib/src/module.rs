@@ -16,34 +16,38 @@ use raddle::object::{Kind, Pending, Raised};
 use raddle::shelf::Key;
 use raddle::table::{Definition, ModuleSlots, Table, module_slots};
 
+use crate::coroutine::Outcome;
 use crate::event_loop::LoopSource;
 use crate::main_context::{self, Context};
 use crate::object::Handle;
 use crate::opaque::Opaque;
-use crate::{face, failure, scheduler_face, value};
+use crate::{cancellable, face, failure, scheduler_face, value};
 
 const NAME: &CStr = c"_raddle_glib";
 
 /// Where the types are on the runtime's shelf.
 pub(crate) const MAIN_CONTEXT: Key = Key::Above0;
 pub(crate) const LOOP_SOURCE: Key = Key::Above1;
+pub(crate) const OUTCOME: Key = Key::Above2;
 
 /// The functions of the module, by the part of this crate that they belong to.
-const PARTS: [&[PyMethodDef]; 3] =
-    [&face::METHODS, &main_context::FUNCTIONS, &scheduler_face::FUNCTIONS];
+const PARTS: [&[PyMethodDef]; 4] =
+    [&face::METHODS, &cancellable::METHODS, &main_context::FUNCTIONS, &scheduler_face::FUNCTIONS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 6] = [
+const CLASSES: [class::Add; 7] = [
     class::add::<Handle>,
     class::add::<Opaque>,
     value::add_enumerations,
     failure::add,
     class::add::<Context>,
     class::add::<LoopSource>,
+    class::add::<Outcome>,
 ];
 
 /// The modules in Python, of the package `raddle`.
-const CARRIED: [Carried; 2] = [
+const CARRIED: [Carried; 3] = [
+    ("raddle._gio", false, include_str!("../../python/raddle/_gio.py")),
     ("raddle._scheduler", false, include_str!("../../python/raddle/_scheduler.py")),
     ("raddle.asyncio", false, include_str!("../../python/raddle/asyncio.py")),
 ];

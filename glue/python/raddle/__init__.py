@@ -27,14 +27,25 @@ __all__ = [
 ]
 
 try:
-    from _raddle_glib import GError, GObject, GValue, connect, disconnect, wrap_object
+    from _raddle_glib import (
+        GError,
+        GObject,
+        GValue,
+        cancel,
+        connect,
+        disconnect,
+        is_cancelled,
+        new_cancellable,
+        wrap_object,
+    )
 except ImportError:  # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
     pass
 else:
     from raddle._scheduler import attach_scheduler, detach_scheduler
 
     __all__ += ["attach_scheduler", "detach_scheduler"]
-    __all__ += ["GError", "GObject", "GValue", "connect", "disconnect", "wrap_object"]
+    __all__ += ["GError", "GObject", "GValue", "cancel", "connect", "disconnect"]
+    __all__ += ["is_cancelled", "new_cancellable", "wrap_object"]
 
 #: Whether :mod:`raddle.weave` may be used. What it offers may still change.
 ENABLE_EXPERIMENTAL: bool = False

@@ -25,10 +25,21 @@ try:
 except ImportError as error:
     raise ImportError("raddle.asyncio needs a raddle that was built with GLib: libraddle") from error
 
+from raddle._gio import cancel_together, gio_call
 from raddle._scheduler import known_context
 from raddle.coroutine import await_, receive, send
 
-__all__ = ["GLibEventLoop", "MainContext", "await_", "get_priority", "receive", "send", "set_priority"]
+__all__ = [
+    "GLibEventLoop",
+    "MainContext",
+    "await_",
+    "cancel_together",
+    "get_priority",
+    "gio_call",
+    "receive",
+    "send",
+    "set_priority",
+]
 
 MainContext = _raddle_glib.MainContext
 

@@ -395,6 +395,42 @@ RaddleStatus  raddle_asyncio_set_quit_func   (GMainContext      *context,
                                               gpointer           user_data,
                                               GDestroyNotify     notify);
 
+/**
+ * raddle_asyncio_run: (skip)
+ * @context: (nullable): a main context; %NULL for the default one
+ * @callable: (transfer none): called without arguments, inside the loop; what
+ *   it returns is awaited if it is awaitable, as a coroutine is
+ * @cancellable: (nullable) (type GObject): a GCancellable
+ * @type: the type of the result, as for raddle_call()
+ * @done: (nullable): called once with the result or the error, on the thread
+ *   that runs @context, with Python held; not if the loop is closed before
+ * @user_data: (nullable): passed to @done
+ * @notify: (nullable): called once with @user_data, after @done; on every path
+ *
+ * Runs @callable as a task of the asyncio event loop of @context.
+ *
+ * If @cancellable is cancelled, on whichever thread, the task is, and never
+ * begins if it was cancelled before; whoever cancels does not wait for Python.
+ * If the task ends as a cancelled one, @cancellable is cancelled and the error
+ * is G_IO_ERROR_CANCELLED.
+ *
+ * Returns: as raddle_asyncio_get_loop(), and %RADDLE_STATUS_INVALID if @callable
+ *   is not callable or @cancellable is no GCancellable
+ *
+ * Thread: any, holding Python or not; enters Python. @notify may be called on
+ * any thread.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_asyncio_run             (GMainContext      *context,
+                                              PyObject          *callable,
+                                              gpointer           cancellable,
+                                              GType              type,
+                                              RaddleDoneFunc     done,
+                                              gpointer           user_data,
+                                              GDestroyNotify     notify);
+
 RADDLE_END_DECLS
 
 #endif /* RADDLE_GLIB_H */

@@ -36,12 +36,40 @@ gboolean      raddle_call                    (PyObject      *callable,
                                               GError       **error);
 
 /**
+ * raddle_call_with_values: (skip)
+ * @callable: (transfer none): a Python callable
+ * @type: the type of the result, as for raddle_call()
+ * @n_arguments: how many arguments there are
+ * @arguments: (nullable) (array length=n_arguments): what @callable is called
+ *   with, initialised
+ * @value: (out caller-allocates) (optional): the result; %G_VALUE_INIT before
+ * @error: return location for an error
+ *
+ * raddle_call() with arguments.
+ *
+ * Returns: whether @value was set; otherwise @error is
+ *
+ * Thread: any, holding Python or not; enters Python.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+gboolean      raddle_call_with_values        (PyObject      *callable,
+                                              GType          type,
+                                              guint          n_arguments,
+                                              const GValue  *arguments,
+                                              GValue        *value,
+                                              GError       **error);
+
+/**
  * RaddleDoneFunc:
  * @value: (nullable): the result
  * @error: (nullable): what went wrong; exactly one of the two is %NULL
  * @user_data: as it was pushed
  *
- * Called on the thread that did the work. Python is not held by raddle then.
+ * Called on the thread that did the work, where raddle does not hold Python
+ * then; by raddle_asyncio_run() on the thread that runs the loop, with Python
+ * held.
  *
  * Since: 0.1
  */
