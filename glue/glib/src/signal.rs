@@ -67,8 +67,8 @@ pub unsafe fn connect(
     let is_plain =
         about.n_params == 0 && about.return_type & !STATIC_SCOPE == gobject_ffi::G_TYPE_NONE;
     let closure = if is_plain { closure::new_plain } else { closure::new }(callable)?;
-    // SAFETY: the object's end invalidates the closure, whoever else has a reference to it.
-    unsafe { gobject_ffi::g_object_watch_closure(object, closure) };
+    // Not watched by the object, which would cost each emission a reference to it: the handler is the only
+    // one that has the closure, and the object's end takes the handlers away.
     // SAFETY: a signal of the object's, and a closure whose floating reference is taken.
     Ok(unsafe {
         gobject_ffi::g_signal_connect_closure_by_id(object, id, detail, closure, after.into())
