@@ -36,6 +36,9 @@ const BUDGET: Duration = Duration::from_millis(1);
 /// How many events are asked for at once.
 const EVENTS: usize = 512;
 
+/// How many looks for events are left out at most, where looks have found none.
+const MOST_LEFT_OUT: u64 = 8;
+
 /// No timer.
 const NEVER: u64 = u64::MAX;
 
@@ -112,6 +115,9 @@ pub(crate) struct Turn {
     busy: AtomicBool,
     tired: AtomicBool,
     sitting_out: AtomicBool,
+    /// How many looks for more events are left out from now on, and how many the next one for nothing adds.
+    leave_out: AtomicU64,
+    leave_out_next: AtomicU64,
     /// Whose objects these are: after the end of that Python they must not be touched.
     generation: u64,
     /// How many timers there were when the next one's time was asked for.
@@ -158,6 +164,8 @@ impl Turn {
             busy: AtomicBool::new(false),
             tired: AtomicBool::new(false),
             sitting_out: AtomicBool::new(false),
+            leave_out: AtomicU64::new(0),
+            leave_out_next: AtomicU64::new(1),
             generation: embed::generation(),
             timers_seen: AtomicU64::new(0),
             due: AtomicU64::new(NEVER),
@@ -298,7 +306,7 @@ impl Turn {
             call(py, &run)?;
             if self.parent.is_some()
                 || self.is_stopping()
-                || self.lengths().0 == 0 && !self.has_events()
+                || self.lengths().0 == 0 && !self.has_more_events()
             {
                 return Ok(());
             }
@@ -309,6 +317,22 @@ impl Turn {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether a descriptor has become ready during this turn. Under a stream of requests it has, and one
+    /// turn of the context serves many; where each answer is waited for, it never has, and the look is a
+    /// system call for nothing. So looks that find nothing are left out more and more, up to a limit.
+    fn has_more_events(&self) -> bool {
+        let left = self.leave_out.load(Ordering::Relaxed);
+        if left > 0 {
+            self.leave_out.store(left - 1, Ordering::Relaxed);
+            return false;
+        }
+        let found = self.has_events();
+        let next = if found { 0 } else { self.leave_out_next.load(Ordering::Relaxed) };
+        self.leave_out.store(next, Ordering::Relaxed);
+        self.leave_out_next.store((next * 2).clamp(1, MOST_LEFT_OUT), Ordering::Relaxed);
+        found
     }
 
     /// Whether a descriptor is ready; which ones is kept for [`take_events`](Self::take_events).
