@@ -116,6 +116,13 @@ const NEEDS: &[Need] = &[
     // Both look at the stacks of tasklets.
     want(Probe::Program("gdb"), TESTS, ["gdb", "gdb", "gdb"]),
     want(Probe::Program("valgrind"), TESTS, ["valgrind", "valgrind", "valgrind"]),
+    // What pip builds PyGObject with, whose event loop raddle's is measured beside.
+    want(
+        Probe::Module("gobject-introspection-1.0"),
+        &[Bench],
+        ["libgirepository1.0-dev", "gobject-introspection-devel", "gobject-introspection"],
+    ),
+    want(Probe::Module("cairo"), &[Bench], ["libcairo2-dev", "cairo-devel", "cairo"]),
     // The interpreter's own tests of asyncio, which raddle's loop has to pass.
     want(
         Probe::Python("import test.test_asyncio"),
@@ -130,6 +137,8 @@ const NEEDS: &[Need] = &[
 pub(crate) const PEERS: &[(&str, &str)] = &[
     ("gbulb", "gbulb"),
     ("gevent", "gevent"),
+    // The first with an event loop, and the last that does without GLib 2.80.
+    ("gi.events", "PyGObject>=3.50,<3.51"),
     ("greenlet", "greenlet"),
     ("numpy", "numpy"),
     ("spead2", "spead2"),
