@@ -428,23 +428,39 @@ an_object_in_a_private_of_a_thread_goes_with_it (void)
   g_assert_cmpint (look ("len(ends)"), ==, 20);
 }
 
+static gpointer
+drop_foreign (gpointer object)
+{
+  g_assert_false (raddle_is_held ());
+  g_object_unref (object);
+  return NULL;
+}
+
 static void
 an_object_in_the_data_of_another_goes_with_it (void)
 {
+  enum { NOT_HELD, HELD, RELEASED, FOREIGN, WAYS };
   begin ();
-  for (int held = 0; held <= 1; held++)
+  for (int way = 0; way < WAYS; way++)
     {
       GObject *object = g_object_new (G_TYPE_OBJECT, NULL);
       assert_ok (raddle_enter ());
       g_object_set_data_full (object, "callable", make ("Call()"), raddle_destroy_notify);
-      if (!held)
+      if (way == NOT_HELD)
         assert_ok (raddle_leave ());
-      g_object_unref (object);
-      if (held)
+      if (way == RELEASED || way == FOREIGN)
+        assert_ok (raddle_unblock_threads ());
+      if (way == FOREIGN)
+        g_thread_join (g_thread_new ("foreign", drop_foreign, object));
+      else
+        g_object_unref (object);
+      if (way == RELEASED || way == FOREIGN)
+        assert_ok (raddle_block_threads ());
+      if (way != NOT_HELD)
         assert_ok (raddle_leave ());
     }
   raddle_destroy_notify (NULL);
-  g_assert_cmpint (look ("len(ends)"), ==, 2);
+  g_assert_cmpint (look ("len(ends)"), ==, WAYS);
 }
 
 int

@@ -1,7 +1,9 @@
 """Programs that use all of asyncio print the same on raddle's loop as on the stock one."""
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import os
 import signal
 import socket
@@ -110,12 +112,18 @@ async def datagrams(say, folder):
     server.close()
 
 
-async def tls(say, folder):
+async def make_certificate(folder):
+    """A key, and a certificate for localhost that it has signed itself."""
     key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "certificate.pem")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
     command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     assert await process.wait() == 0
+    return key, certificate
+
+
+async def tls(say, folder):
+    key, certificate = await make_certificate(folder)
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(certificate, key)
     trusting = ssl.create_default_context(cafile=certificate)
@@ -210,6 +218,174 @@ async def timeouts_and_groups(say, folder):
         say(order, [str(error) for error in errors.exceptions])
 
 
+async def sendfile_over_a_transport(say, folder):
+    loop = asyncio.get_running_loop()
+    path = os.path.join(folder, "file")
+    with open(path, "wb") as file:
+        file.write(b"weft" * 100_000)
+    sent = loop.create_future()
+
+    async def serve(reader, writer):
+        with open(path, "rb") as file:
+            sent.set_result(await loop.sendfile(writer.transport, file, 4))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        data = await reader.read()
+        say(len(data), data == b"weft" * 99_999, await sent)
+        writer.close()
+
+
+async def unix_datagrams(say, folder):
+    loop = asyncio.get_running_loop()
+    answers = asyncio.Queue()
+
+    class Answers(asyncio.DatagramProtocol):
+        def datagram_received(self, data, address):
+            answers.put_nowait((data, address))
+
+        def error_received(self, error):
+            answers.put_nowait(type(error).__name__)
+
+    paths = [os.path.join(folder, name) for name in "ab"]
+    transports = [(await loop.create_datagram_endpoint(Answers, path, family=socket.AF_UNIX))[0] for path in paths]
+    transports[0].sendto(b"warp", paths[1])
+    data, address = await answers.get()
+    say(data, address == paths[0])
+    transports[0].sendto(b"nobody", os.path.join(folder, "c"))
+    say(await answers.get())
+    for transport in transports:
+        transport.close()
+
+
+async def upgrades_to_tls(say, folder):
+    key, certificate = await make_certificate(folder)
+    loop = asyncio.get_running_loop()
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=certificate)
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            say("server", data)
+            self.transport.write(b"go on")
+            self.task = loop.create_task(self.upgrade())
+
+        async def upgrade(self):
+            inner = Client()
+            secure = await loop.start_tls(self.transport, inner, serving, server_side=True)
+            data = await inner.data.get()
+            say("inside", data)
+            secure.write(data[::-1])
+
+    class Client(asyncio.Protocol):
+        def __init__(self):
+            self.data = asyncio.Queue()
+
+        def data_received(self, data):
+            self.data.put_nowait(data)
+
+    server = await loop.create_server(Server, "127.0.0.1", 0)
+    transport, client = await loop.create_connection(Client, *server.sockets[0].getsockname())
+    transport.write(b"upgrade?")
+    say(await client.data.get())
+    secure = await loop.start_tls(transport, client, trusting, server_hostname="localhost")
+    secure.write(b"secret")
+    say(await client.data.get())
+    secure.close()
+    server.close()
+
+
+async def eager_tasks(say, folder):
+    if sys.version_info < (3, 12):
+        say("they came with 3.12")
+        return
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    order = []
+
+    async def step(name, sleep):
+        order.append(("begin", name, asyncio.current_task().get_name() == name))
+        if sleep:
+            await asyncio.sleep(0)
+        order.append(("end", name))
+        return name
+
+    tasks = [asyncio.create_task(step(name, name == "b"), name=name) for name in "abc"]
+    order.append([task.done() for task in tasks])
+    say(await asyncio.gather(*tasks), order)
+    loop.set_task_factory(None)
+
+
+async def loops_in_threads(say, folder):
+    """Each thread runs a loop of the same kind on a context of its own, and they hand work to each other."""
+    here, kind, ready = asyncio.get_running_loop(), type(asyncio.get_running_loop()), threading.Barrier(4)
+    loops = []
+
+    def run(number):
+        async def main():
+            loops.append(asyncio.get_running_loop())
+            await asyncio.to_thread(ready.wait, 60)
+            others = [loop for loop in loops if loop is not asyncio.get_running_loop()]
+            futures = [asyncio.run_coroutine_threadsafe(asyncio.sleep(0.001, number), loop) for loop in others]
+            answers = await asyncio.gather(*map(asyncio.wrap_future, futures))
+            answers.append(await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0, number), here)))
+            # The others may be asked until all have answered.
+            await asyncio.to_thread(ready.wait, 60)
+            return answers
+
+        with asyncio.Runner(loop_factory=kind) as runner:
+            return runner.run(main())
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        say(await asyncio.gather(*(here.run_in_executor(pool, run, number) for number in range(4))))
+
+
+async def handlers_hooks_and_the_end(say, folder):
+    """What goes wrong where nobody awaits it, asynchronous generators and what is cancelled at the end."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Queue()
+    loop.set_exception_handler(lambda _, about: told.put_nowait((about["message"].split("(")[0], repr(about["exception"]))))
+    loop.call_soon(lambda: 1 / 0)
+    say(await told.get())
+    with contextlib.suppress(RuntimeError):
+        loop.call_later(0, exec, "raise RuntimeError('later')")
+    say(await told.get())
+
+    async def count():
+        try:
+            for number in range(10):
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            say("closed")
+
+    async for number in count():
+        if number == 2:
+            break
+    generator = count()
+    say(await anext(generator))
+    await loop.shutdown_asyncgens()
+    handle = loop.call_later(0.001, say, "never")
+    handle.cancel()
+    first, second = loop.create_future(), loop.create_future()
+    loop.call_at(loop.time() + 0.01, first.set_result, "first")
+    loop.call_at(loop.time() + 0.02, second.set_result, "second")
+    done, pending = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+    say(len(done), len(pending), await first, await second)
+    variable = contextvars.ContextVar("variable", default=0)
+    variable.set(1)
+    context = contextvars.copy_context()
+    context.run(variable.set, 2)
+    seen = loop.create_future()
+    loop.call_soon(lambda: seen.set_result(variable.get()), context=context)
+    say(await seen, variable.get())
+
+
 PROGRAMS = [
     tcp,
     low_level_sockets,
@@ -221,6 +397,12 @@ PROGRAMS = [
     signals,
     executors_and_threads,
     timeouts_and_groups,
+    sendfile_over_a_transport,
+    unix_datagrams,
+    upgrades_to_tls,
+    eager_tasks,
+    loops_in_threads,
+    handlers_hooks_and_the_end,
 ]
 
 
