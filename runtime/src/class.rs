@@ -9,9 +9,10 @@
 //!
 //! and may be weakly referenced, subclassed and collected. The value is shared by every thread that
 //! holds a reference, so its methods take `&self`, and it is dropped wherever the last one goes:
-//! always with Python held.
+//! always with Python held. A type whose objects are laid out otherwise, and that brings all its slots
+//! along, is made by [`make`]; the rows of tables are the same for both.
 
-use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
@@ -77,16 +78,26 @@ fn place<T>(object: *mut PyObject) -> *mut T {
 /// What adds a type to the module that is being made.
 pub type Add = unsafe fn(Python<'_>, *mut PyObject) -> object::Result<()>;
 
-static MEMBERS: Table<[PyMemberDef; 2]> = Table::new([
-    PyMemberDef {
-        name: c"__weaklistoffset__".as_ptr(),
-        type_code: ffi::Py_T_PYSSIZET,
-        offset: offset_of!(Instance<()>, weak).cast_signed(),
-        flags: ffi::Py_READONLY,
-        doc: ptr::null(),
-    },
-    PyMemberDef { name: ptr::null(), type_code: 0, offset: 0, flags: 0, doc: ptr::null() },
-]);
+static MEMBERS: Table<[PyMemberDef; 2]> = Table::new(members(offset_of!(Instance<()>, weak)));
+
+/// The members that Python wants to be told of: where an object's weak references are.
+pub(crate) const fn members(weak: usize) -> [PyMemberDef; 2] {
+    [
+        PyMemberDef {
+            name: c"__weaklistoffset__".as_ptr(),
+            type_code: ffi::Py_T_PYSSIZET,
+            offset: weak.cast_signed(),
+            flags: ffi::Py_READONLY,
+            doc: ptr::null(),
+        },
+        PyMemberDef { name: ptr::null(), type_code: 0, offset: 0, flags: 0, doc: ptr::null() },
+    ]
+}
+
+/// A slot of a type.
+pub(crate) const fn slot(slot: c_int, value: *mut c_void) -> PyType_Slot {
+    PyType_Slot { slot, pfunc: value }
+}
 
 /// Makes the type, and puts it into the module and on the shelf.
 ///
@@ -94,8 +105,6 @@ static MEMBERS: Table<[PyMemberDef; 2]> = Table::new([
 ///
 /// `module` is a module that is being made.
 pub unsafe fn add<T: Class>(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
-    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC;
-    let slot = |slot: c_int, value: *mut c_void| PyType_Slot { slot, pfunc: value };
     let new: ffi::newfunc = new_instance::<T>;
     let dealloc: ffi::destructor = dealloc::<T>;
     let traverse: ffi::traverseproc = traverse::<T>;
@@ -110,28 +119,47 @@ pub unsafe fn add<T: Class>(py: Python<'_>, module: *mut PyObject) -> object::Re
         slot(ffi::Py_tp_members, MEMBERS.start()),
     ];
     slots.extend(T::slots());
-    slots.push(slot(0, ptr::null_mut()));
-    let mut spec = ffi::PyType_Spec {
-        name: T::NAME.as_ptr(),
-        basicsize: c_int::try_from(size_of::<Instance<T>>()).unwrap_or(c_int::MAX),
-        itemsize: 0,
-        flags: c_uint::try_from(flags).unwrap_or(c_uint::MAX),
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: a module, by the caller's promise, and a spec whose slots end with an empty one and point to what lives for
-    // ever.
-    let class = unsafe { ffi::PyType_FromModuleAndSpec(module, &raw mut spec, ptr::null_mut()) };
-    // SAFETY: as that function returns.
-    let class = unsafe { Object::owned(py, class) }?;
-    // SAFETY: a module, the type's own short name, and the type.
-    let status = unsafe {
-        ffi::PyObject_SetAttrString(module, short_name(T::NAME).as_ptr(), class.as_ptr())
-    };
-    object::check(py, status)?;
+    let flags = ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC;
+    // SAFETY: a module, by the caller's promise, and slots that point to what lives for ever and take
+    // instances of `T`.
+    let class = unsafe { make(py, module, T::NAME, size_of::<Instance<T>>(), flags, slots) }?;
     if cpython::is_main_interpreter(py) {
         shelf::put(T::KEY, class);
     }
     Ok(())
+}
+
+/// Makes a type from all its slots, and puts it into the module under the last part of its name.
+///
+/// # Safety
+///
+/// `module` is a module that is being made. What the slots point to lives for ever, and takes objects of
+/// `size` bytes that begin with a `PyObject`.
+pub(crate) unsafe fn make<'py>(
+    py: Python<'py>,
+    module: *mut PyObject,
+    name: &'static CStr,
+    size: usize,
+    flags: c_ulong,
+    mut slots: Vec<PyType_Slot>,
+) -> object::Result<Object<'py>> {
+    slots.push(slot(0, ptr::null_mut()));
+    let mut spec = ffi::PyType_Spec {
+        name: name.as_ptr(),
+        basicsize: c_int::try_from(size).unwrap_or(c_int::MAX),
+        itemsize: 0,
+        flags: c_uint::try_from(ffi::Py_TPFLAGS_DEFAULT | flags).unwrap_or(c_uint::MAX),
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: a module, and a spec whose slots end with an empty one, by the caller's promise.
+    let class = unsafe { ffi::PyType_FromModuleAndSpec(module, &raw mut spec, ptr::null_mut()) };
+    // SAFETY: as that function returns.
+    let class = unsafe { Object::owned(py, class) }?;
+    // SAFETY: a module, the type's own short name, and the type.
+    let status =
+        unsafe { ffi::PyObject_SetAttrString(module, short_name(name).as_ptr(), class.as_ptr()) };
+    object::check(py, status)?;
+    Ok(class)
 }
 
 fn short_name(name: &'static CStr) -> &'static CStr {
@@ -229,6 +257,39 @@ pub const fn method_of_one(
     }
 }
 
+/// A function of Python's fast calls, without keywords.
+pub(crate) type Fast =
+    unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, ffi::Py_ssize_t) -> *mut PyObject;
+
+/// A row of a method table: `method(*arguments)`, which lie on the caller's stack of values.
+pub(crate) const fn method_fast(
+    name: &'static CStr,
+    function: Fast,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        // SAFETY: two spellings of one signature: PyO3's says that the arguments may be written to.
+        ml_meth: unsafe { core::mem::transmute::<Fast, ffi::PyMethodDefPointer>(function) },
+        ml_flags: ffi::METH_FASTCALL,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
+/// A row of a method table: `method(*arguments, **keywords)`, as a tuple and a dict.
+pub(crate) const fn method_of_tuple(
+    name: &'static CStr,
+    function: ffi::PyCFunctionWithKeywords,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: function },
+        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
+        ml_doc: doc.as_ptr(),
+    }
+}
+
 /// A row of an attribute table: a property that is only read.
 pub const fn property(
     name: &'static CStr,
@@ -243,6 +304,50 @@ pub const fn property(
         closure: ptr::null_mut(),
     }
 }
+
+/// A row of an attribute table: a property that is also written.
+pub(crate) const fn settable(
+    name: &'static CStr,
+    get: ffi::getter,
+    set: ffi::setter,
+    doc: &'static CStr,
+) -> ffi::PyGetSetDef {
+    ffi::PyGetSetDef { set: Some(set), ..property(name, get, doc) }
+}
+
+/// Getters of an attribute table, each from what an unsafe function finds in the object to a new
+/// reference, or null with an exception set.
+macro_rules! getters {
+    ($of:path: $($name:ident = |$what:ident| $value:expr;)*) => {$(
+        unsafe extern "C" fn $name(
+            object: *mut pyo3_ffi::PyObject,
+            _: *mut core::ffi::c_void,
+        ) -> *mut pyo3_ffi::PyObject {
+            // SAFETY: CPython asks an object of the table's own type.
+            let $what = unsafe { $of(object) };
+            $value
+        }
+    )*};
+}
+
+/// Setters of an attribute table, each for what an unsafe function finds in the object and a value, null to
+/// delete it; from a result to CPython's status.
+macro_rules! setters {
+    ($of:path: $($name:ident = |$what:ident, $value:ident| $result:expr;)*) => {$(
+        unsafe extern "C" fn $name(
+            object: *mut pyo3_ffi::PyObject,
+            $value: *mut pyo3_ffi::PyObject,
+            _: *mut core::ffi::c_void,
+        ) -> core::ffi::c_int {
+            // SAFETY: as in a getter.
+            let $what = unsafe { $of(object) };
+            let result: Result<(), crate::object::Pending> = $result;
+            if result.is_ok() { 0 } else { -1 }
+        }
+    )*};
+}
+
+pub(crate) use {getters, setters};
 
 /// The row that ends an attribute table.
 pub(crate) const fn no_property() -> ffi::PyGetSetDef {

@@ -6,73 +6,79 @@ use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyType_Slot};
 
 use super::bomb;
 use super::channel::{self, Channel, Direction};
-use super::kinds::{self, slot};
-use super::ops::{self, Raw, answer, raise, status};
+use super::kinds;
+use super::ops::{self, Raw, answer, raise};
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::{
-    NO_PROPERTY, extent, no_arguments, one, plain, property, rest_of, switching,
+use super::tasklet_type::{extent, no_arguments, rest_of};
+use crate::class::{
+    getters, method_alone, method_fast, method_of_one, no_property, property, settable, setters,
+    slot,
 };
 use crate::object::{Kind, Pending};
 use crate::table::Table;
 
 static METHODS: Table<[PyMethodDef; 12]> = Table::new([
-    switching(
+    method_fast(
         c"send",
         send,
         c"send(value, /)\n--\n\nGive a value to one who receives, waiting for one.",
     ),
-    switching(
+    method_fast(
         c"receive",
         receive,
         c"receive()\n--\n\nThe value of one who sends, waiting for one.",
     ),
-    switching(
+    method_fast(
         c"send_exception",
         send_exception,
         c"send_exception(exc, /, *args)\n--\n\nRaise exc(*args) in one who receives.",
     ),
-    switching(
+    method_fast(
         c"send_throw",
         send_throw,
         c"send_throw(exc, val=None, tb=None, /)\n--\n\nRaise an exception in one who receives.",
     ),
-    one(
+    method_of_one(
         c"send_sequence",
         send_sequence,
         c"send_sequence(items, /)\n--\n\nSend each item; return how many there were.",
     ),
-    plain(c"close", close, c"close()\n--\n\nLet nobody wait any more; those who wait are served."),
-    plain(c"open", open, c"open()\n--\n\nUndo close()."),
-    plain(
+    method_alone(
+        c"close",
+        close,
+        c"close()\n--\n\nLet nobody wait any more; those who wait are served.",
+    ),
+    method_alone(c"open", open, c"open()\n--\n\nUndo close()."),
+    method_alone(
         c"clear",
         clear_it,
         c"clear()\n--\n\nLet all who wait go on; those who receive get None.",
     ),
-    plain(c"__reduce__", reduce, c"State for pickle."),
-    one(c"__reduce_ex__", reduce, c"State for pickle."),
-    one(c"__setstate__", set_state, c"Take the state that pickle kept."),
+    method_alone(c"__reduce__", reduce, c"State for pickle."),
+    method_of_one(c"__reduce_ex__", reduce, c"State for pickle."),
+    method_of_one(c"__setstate__", set_state, c"Take the state that pickle kept."),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 7]> = Table::new([
-    property(c"queue", queue, None, c"The one who has waited longest, or None."),
-    property(c"closing", closing, None, c"Whether it was closed."),
-    property(c"closed", closed, None, c"Whether it was closed and nobody waits."),
-    property(
+    property(c"queue", queue, c"The one who has waited longest, or None."),
+    property(c"closing", closing, c"Whether it was closed."),
+    property(c"closed", closed, c"Whether it was closed and nobody waits."),
+    settable(
         c"preference",
         preference,
-        Some(set_preference),
+        set_preference,
         c"Who goes on after a meeting: -1 the receiver, 1 the sender, 0 the one who came.",
     ),
-    property(
+    settable(
         c"schedule_all",
         schedule_all,
-        Some(set_schedule_all),
+        set_schedule_all,
         c"Whether the one who came lets all others run first.",
     ),
-    property(c"balance", balance, None, c"How many wait to send, or (negative) to receive."),
-    NO_PROPERTY,
+    property(c"balance", balance, c"How many wait to send, or (negative) to receive."),
+    no_property(),
 ]);
 
 pub(super) fn slots() -> Vec<PyType_Slot> {
@@ -338,18 +344,7 @@ fn set_preference_to(channel: Channel, value: Raw) -> Result<(), Pending> {
     Ok(())
 }
 
-/// Getters, each from a channel to an owned object.
-macro_rules! getters {
-    ($($name:ident = |$channel:ident| $value:expr;)*) => {$(
-        unsafe extern "C" fn $name(object: Raw, _: *mut c_void) -> Raw {
-            // SAFETY: a channel.
-            let $channel = unsafe { of(object) };
-            $value
-        }
-    )*};
-}
-
-getters! {
+getters! { of:
     queue = |channel| channel.first().map_or_else(ops::new_none, Task::new_ref);
     closing = |channel| ops::truth(channel.closing.get());
     closed = |channel| ops::truth(channel.is_closed());
@@ -358,16 +353,13 @@ getters! {
     balance = |channel| ops::integer(channel.balance.get().into());
 }
 
-unsafe extern "C" fn set_preference(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a channel.
-    status(set_preference_to(unsafe { of(object) }, value))
-}
-
-unsafe extern "C" fn set_schedule_all(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a channel.
-    let channel = unsafe { of(object) };
-    if value.is_null() || !ops::is_int(value) {
-        return status(raise(Kind::Type, "schedule_all must be set to a bool or integer"));
-    }
-    status(ops::is_true(value).map(|value| channel.schedule_all.set(value)))
+setters! { of:
+    set_preference = |channel, value| set_preference_to(channel, value);
+    set_schedule_all = |channel, value| {
+        if value.is_null() || !ops::is_int(value) {
+            raise(Kind::Type, "schedule_all must be set to a bool or integer")
+        } else {
+            ops::is_true(value).map(|value| channel.schedule_all.set(value))
+        }
+    };
 }

@@ -36,14 +36,14 @@ mod monitoring {
     use pyo3_ffi::{self as ffi, PyMethodDef};
 
     use super::{Pending, Raw, Scheduler, counted, ops};
+    use crate::class::method_fast;
     use crate::object::Object;
     use crate::shelf::{self, Key};
     use crate::table::Table;
-    use crate::tasklet::tasklet_type::switching;
 
     static INSTRUCTION: Table<[PyMethodDef; 1]> =
-        Table::new([switching(c"instruction", instruction, c"")]);
-    static ENTERED: Table<[PyMethodDef; 1]> = Table::new([switching(c"entered", entered, c"")]);
+        Table::new([method_fast(c"instruction", instruction, c"")]);
+    static ENTERED: Table<[PyMethodDef; 1]> = Table::new([method_fast(c"entered", entered, c"")]);
 
     /// `sys.monitoring`, and the numbers of what is used of it.
     struct Monitoring {

@@ -22,9 +22,9 @@ use pyo3_ffi::{self as ffi, PyMethodDef};
 use super::ops::{self, Raw, answer, refuse};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
-use super::tasklet_type::{one, plain};
 use super::{wait, watchdog};
 use crate::arguments;
+use crate::class::{method_alone, method_of_one};
 use crate::gate::monotonic_ns;
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -262,18 +262,18 @@ impl Loop for ByDescriptor {
 
 /// The rows for the method table of `_raddle`.
 pub(crate) const METHODS: [PyMethodDef; 4] = [
-    plain(
+    method_alone(
         c"begin_turns",
         begin_turns,
         c"begin_turns()\n--\n\nHave this thread's tasklets run in turns; return the descriptor that is readable when one is due.",
     ),
-    one(
+    method_of_one(
         c"make_turn",
         make_turn,
         c"make_turn(budget, /)\n--\n\nRun tasklets for at most so many seconds; return in how many the next turn is due, or None.",
     ),
-    plain(c"has_turns", has_turns, c"has_turns()\n--\n\nWhether a loop runs this thread's tasklets."),
-    plain(c"end_turns", end_turns, c"end_turns()\n--\n\nMake no turns any more."),
+    method_alone(c"has_turns", has_turns, c"has_turns()\n--\n\nWhether a loop runs this thread's tasklets."),
+    method_alone(c"end_turns", end_turns, c"end_turns()\n--\n\nMake no turns any more."),
 ];
 
 unsafe extern "C" fn begin_turns(_: Raw, _: Raw) -> Raw {

@@ -1,11 +1,10 @@
 //! The types and exceptions of tasklets in the running Python, and what is decided once for all.
 
-use core::ffi::{CStr, c_int, c_uint, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
 use pyo3::Python;
-use pyo3_ffi::{self as ffi, PyMemberDef, PyObject, PyType_Slot};
+use pyo3_ffi::{self as ffi, PyMemberDef, PyObject};
 
 use super::channel::{Channel, ChannelObject};
 use super::ops::{self, Parts, Raw, refuse};
@@ -13,6 +12,7 @@ use super::queue::Link;
 use super::scheduler::Scheduler;
 use super::state::{Task, TaskletObject};
 use super::{channel_type, schedule, small_types, stack, switch, tasklet_type, thread};
+use crate::class::{self, members, slot};
 use crate::cpython;
 use crate::object::{self, Object, Pending};
 use crate::primitive::{AtomicU64, Ordering};
@@ -207,79 +207,30 @@ pub(super) fn new_bomb(parts: Parts) -> Result<Raw, Pending> {
     Ok(raw)
 }
 
-/// The members that Python wants to be told of: where weak references are.
-pub(super) const fn members(weak: usize) -> [PyMemberDef; 2] {
-    [
-        PyMemberDef {
-            name: c"__weaklistoffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset: weak.cast_signed(),
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        PyMemberDef { name: ptr::null(), type_code: 0, offset: 0, flags: 0, doc: ptr::null() },
-    ]
-}
-
 static TASKLET_MEMBERS: Table<[PyMemberDef; 2]> =
     Table::new(members(offset_of!(TaskletObject, weak)));
 static CHANNEL_MEMBERS: Table<[PyMemberDef; 2]> =
     Table::new(members(offset_of!(ChannelObject, weak)));
 
-/// A slot of a type.
-pub(super) fn slot(slot: c_int, value: *mut c_void) -> PyType_Slot {
-    PyType_Slot { slot, pfunc: value }
-}
-
-fn make_type(
-    py: Python<'_>,
-    module: Raw,
-    name: &'static CStr,
-    short: &'static CStr,
-    size: usize,
-    mut slots: Vec<PyType_Slot>,
-    flags: core::ffi::c_ulong,
-) -> object::Result<*mut PyObject> {
-    slots.push(slot(0, ptr::null_mut()));
-    let mut spec = ffi::PyType_Spec {
-        name: name.as_ptr(),
-        basicsize: c_int::try_from(size).unwrap_or(c_int::MAX),
-        itemsize: 0,
-        flags: c_uint::try_from(ffi::Py_TPFLAGS_DEFAULT | flags).unwrap_or(c_uint::MAX),
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: a module, and a spec whose slots end with an empty one and point to what lives for
-    // ever.
-    let class = unsafe { ffi::PyType_FromModuleAndSpec(module, &raw mut spec, ptr::null_mut()) };
-    // SAFETY: as that function returns.
-    let class = unsafe { Object::owned(py, class) }?;
-    // SAFETY: a module, a name that ends with a NUL, and the type.
-    let status = unsafe { ffi::PyObject_SetAttrString(module, short.as_ptr(), class.as_ptr()) };
-    object::check(py, status)?;
-    Ok(class.into_ptr())
-}
-
 /// Adds the types and the exception to the module `_raddle`.
 pub(crate) fn add(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
-    let base = ffi::Py_TPFLAGS_BASETYPE | ffi::Py_TPFLAGS_HAVE_GC;
+    let collected = ffi::Py_TPFLAGS_HAVE_GC;
+    let base = ffi::Py_TPFLAGS_BASETYPE | collected;
+    let make = |name, size, flags, slots| {
+        // SAFETY: the module that is being made; the slots of each type take objects of its own layout, and point to
+        // tables and functions.
+        unsafe { class::make(py, module, name, size, flags, slots) }.map(Object::into_ptr)
+    };
     let mut slots = tasklet_type::slots();
     slots.push(slot(ffi::Py_tp_members, TASKLET_MEMBERS.start()));
-    let size = size_of::<TaskletObject>();
-    let tasklet =
-        make_type(py, module, c"raddle.stackless.tasklet", c"tasklet", size, slots, base)?;
+    let tasklet = make(c"raddle.stackless.tasklet", size_of::<TaskletObject>(), base, slots)?;
     let mut slots = channel_type::slots();
     slots.push(slot(ffi::Py_tp_members, CHANNEL_MEMBERS.start()));
-    let size = size_of::<ChannelObject>();
-    let channel =
-        make_type(py, module, c"raddle.stackless.channel", c"channel", size, slots, base)?;
+    let channel = make(c"raddle.stackless.channel", size_of::<ChannelObject>(), base, slots)?;
     let slots = small_types::bomb_slots();
-    let collected = ffi::Py_TPFLAGS_HAVE_GC;
-    let size = size_of::<BombObject>();
-    let bomb = make_type(py, module, c"raddle.stackless.bomb", c"bomb", size, slots, collected)?;
+    let bomb = make(c"raddle.stackless.bomb", size_of::<BombObject>(), collected, slots)?;
     let slots = small_types::atomic_slots();
-    let size = small_types::ATOMIC_SIZE;
-    let atomic = make_type(py, module, c"raddle.stackless.atomic", c"atomic", size, slots, 0)?;
-    ops::decref(atomic);
+    ops::decref(make(c"raddle.stackless.atomic", small_types::ATOMIC_SIZE, 0, slots)?);
     let exit = new_exit(py, module)?;
     let on_shelf = [
         (Key::Tasklet, tasklet),

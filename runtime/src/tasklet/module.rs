@@ -7,42 +7,43 @@ use pyo3_ffi::{self as ffi, PyMethodDef};
 use super::ops::{self, Raw, answer, raise, refuse};
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::{extent, keywords, one, plain, switching, thread_ident};
+use super::tasklet_type::{extent, thread_ident};
 use super::watchdog::{self, Limit};
 use super::{hooks, kinds, raw, schedule, stack, thread};
 use crate::arguments;
+use crate::class::{method, method_alone, method_fast, method_of_one};
 use crate::object::{Kind, Object, Pending};
 use crate::shelf::Key;
 
 /// The rows for the method table of `_raddle`.
 pub(crate) const METHODS: [PyMethodDef; 27] = [
-    keywords(c"run", run, c"run(timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\nRun tasklets until all are done, or one is interrupted: that one is returned."),
-    keywords(c"run_for", run_for, c"run_for(seconds, threadblock=False)\n--\n\nRun tasklets until all are done or the time is up, which is looked at between two tasklets."),
-    keywords(c"run_n_tasklets", run_n_tasklets, c"run_n_tasklets(count, threadblock=False)\n--\n\nRun tasklets until all are done or so many were switched to."),
-    keywords(c"schedule", schedule, c"schedule(retval=stackless.current)\n--\n\nLet the others have their turn."),
-    keywords(c"schedule_remove", schedule_remove, c"schedule_remove(retval=stackless.current)\n--\n\nLeave the run queue, and let the others have their turn."),
-    plain(c"getcurrent", getcurrent, c"getcurrent()\n--\n\nThe tasklet that runs."),
-    plain(c"getmain", getmain, c"getmain()\n--\n\nThe main tasklet of this thread."),
-    plain(c"getruncount", getruncount, c"getruncount()\n--\n\nHow many tasklets can run, with the current one."),
-    plain(c"getcurrentid", getcurrentid, c"getcurrentid()\n--\n\nA number for the tasklet that runs."),
-    switching(c"get_thread_info", get_thread_info, c"get_thread_info(thread_id=-1, /)\n--\n\nMain tasklet, current tasklet and run count of a thread."),
-    plain(c"getthreads", getthreads, c"getthreads()\n--\n\nThe identities of the threads, the main one first."),
-    switching(c"switch_trap", switch_trap, c"switch_trap(change=0, /)\n--\n\nWhile the sum of all changes is not 0, a switch raises; return the sum before."),
-    one(c"set_channel_callback", set_channel_callback, c"set_channel_callback(callable, /)\n--\n\nHave callable(channel, tasklet, sending, willblock) called at channels; return the one before."),
-    plain(c"get_channel_callback", get_channel_callback, c"get_channel_callback()\n--\n\nThe channel callback, or None."),
-    one(c"set_schedule_callback", set_schedule_callback, c"set_schedule_callback(callable, /)\n--\n\nHave callable(prev, next) called at switches; return the one before."),
-    plain(c"get_schedule_callback", get_schedule_callback, c"get_schedule_callback()\n--\n\nThe schedule callback, or None."),
-    switching(c"set_error_handler", set_error_handler, c"set_error_handler(handler=None, /)\n--\n\nHave handler(type, value, traceback) called for what a tasklet does not catch; return the one before."),
-    one(c"enable_softswitch", enable_softswitch, c"enable_softswitch(flag, /)\n--\n\nFalse: all switches are hard here. There for programs that ask."),
-    one(c"set_stack_size", set_stack_size, c"set_stack_size(size, /)\n--\n\nReserve so many bytes for the C stacks of tasklets that begin from now on; 0 for the default; return the size before."),
-    plain(c"get_stack_size", get_stack_size, c"get_stack_size()\n--\n\nBytes that are reserved for the C stack of the next tasklet."),
-    plain(c"tasklet_stats", tasklet_stats, c"tasklet_stats()\n--\n\nFigures of this thread's tasklets, and of the process's stacks, as a dict of ints."),
-    plain(c"leaked_tasklets", leaked_tasklets, c"leaked_tasklets()\n--\n\nThe functions of tasklets that could not be ended."),
-    plain(c"kill_all", kill_all, c"kill_all()\n--\n\nEnd this thread's tasklets, oldest first; return how many would not."),
-    plain(c"unblock_all", unblock_all, c"unblock_all()\n--\n\nLet all of this thread's tasklets that wait at channels go on; return how many did."),
-    switching(c"pickle_flags", pickle_flags, c"pickle_flags(new_flags=-1, mask=-1, /)\n--\n\nRemember flags for pickling, which change nothing here; return those before."),
-    one(c"set_timing", set_timing, c"set_timing(flag, /)\n--\n\nCount how long tasklets run, or not; return what was before."),
-    one(c"expect_others", expect_others, c"expect_others(flag, /)\n--\n\nOne more native part (or one less) may make tasklets runnable: no deadlock is reported."),
+    method(c"run", run, c"run(timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\nRun tasklets until all are done, or one is interrupted: that one is returned."),
+    method(c"run_for", run_for, c"run_for(seconds, threadblock=False)\n--\n\nRun tasklets until all are done or the time is up, which is looked at between two tasklets."),
+    method(c"run_n_tasklets", run_n_tasklets, c"run_n_tasklets(count, threadblock=False)\n--\n\nRun tasklets until all are done or so many were switched to."),
+    method(c"schedule", schedule, c"schedule(retval=stackless.current)\n--\n\nLet the others have their turn."),
+    method(c"schedule_remove", schedule_remove, c"schedule_remove(retval=stackless.current)\n--\n\nLeave the run queue, and let the others have their turn."),
+    method_alone(c"getcurrent", getcurrent, c"getcurrent()\n--\n\nThe tasklet that runs."),
+    method_alone(c"getmain", getmain, c"getmain()\n--\n\nThe main tasklet of this thread."),
+    method_alone(c"getruncount", getruncount, c"getruncount()\n--\n\nHow many tasklets can run, with the current one."),
+    method_alone(c"getcurrentid", getcurrentid, c"getcurrentid()\n--\n\nA number for the tasklet that runs."),
+    method_fast(c"get_thread_info", get_thread_info, c"get_thread_info(thread_id=-1, /)\n--\n\nMain tasklet, current tasklet and run count of a thread."),
+    method_alone(c"getthreads", getthreads, c"getthreads()\n--\n\nThe identities of the threads, the main one first."),
+    method_fast(c"switch_trap", switch_trap, c"switch_trap(change=0, /)\n--\n\nWhile the sum of all changes is not 0, a switch raises; return the sum before."),
+    method_of_one(c"set_channel_callback", set_channel_callback, c"set_channel_callback(callable, /)\n--\n\nHave callable(channel, tasklet, sending, willblock) called at channels; return the one before."),
+    method_alone(c"get_channel_callback", get_channel_callback, c"get_channel_callback()\n--\n\nThe channel callback, or None."),
+    method_of_one(c"set_schedule_callback", set_schedule_callback, c"set_schedule_callback(callable, /)\n--\n\nHave callable(prev, next) called at switches; return the one before."),
+    method_alone(c"get_schedule_callback", get_schedule_callback, c"get_schedule_callback()\n--\n\nThe schedule callback, or None."),
+    method_fast(c"set_error_handler", set_error_handler, c"set_error_handler(handler=None, /)\n--\n\nHave handler(type, value, traceback) called for what a tasklet does not catch; return the one before."),
+    method_of_one(c"enable_softswitch", enable_softswitch, c"enable_softswitch(flag, /)\n--\n\nFalse: all switches are hard here. There for programs that ask."),
+    method_of_one(c"set_stack_size", set_stack_size, c"set_stack_size(size, /)\n--\n\nReserve so many bytes for the C stacks of tasklets that begin from now on; 0 for the default; return the size before."),
+    method_alone(c"get_stack_size", get_stack_size, c"get_stack_size()\n--\n\nBytes that are reserved for the C stack of the next tasklet."),
+    method_alone(c"tasklet_stats", tasklet_stats, c"tasklet_stats()\n--\n\nFigures of this thread's tasklets, and of the process's stacks, as a dict of ints."),
+    method_alone(c"leaked_tasklets", leaked_tasklets, c"leaked_tasklets()\n--\n\nThe functions of tasklets that could not be ended."),
+    method_alone(c"kill_all", kill_all, c"kill_all()\n--\n\nEnd this thread's tasklets, oldest first; return how many would not."),
+    method_alone(c"unblock_all", unblock_all, c"unblock_all()\n--\n\nLet all of this thread's tasklets that wait at channels go on; return how many did."),
+    method_fast(c"pickle_flags", pickle_flags, c"pickle_flags(new_flags=-1, mask=-1, /)\n--\n\nRemember flags for pickling, which change nothing here; return those before."),
+    method_of_one(c"set_timing", set_timing, c"set_timing(flag, /)\n--\n\nCount how long tasklets run, or not; return what was before."),
+    method_of_one(c"expect_others", expect_others, c"expect_others(flag, /)\n--\n\nOne more native part (or one less) may make tasklets runnable: no deadlock is reported."),
 ];
 
 const FLAGS: [&core::ffi::CStr; 5] =

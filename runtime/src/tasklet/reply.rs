@@ -16,10 +16,10 @@ use super::ops::{self, Raw, answer, refuse};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::{NO_PROPERTY, extent, keywords, property};
+use super::tasklet_type::extent;
 use super::wait;
 use crate::arguments;
-use crate::class::{self, Class};
+use crate::class::{self, Class, method, no_property, property};
 use crate::gate::monotonic_ns;
 use crate::object::{Kind, Pending};
 use crate::shelf::Key;
@@ -160,7 +160,7 @@ impl Class for Face {
 }
 
 static TABLE: Table<[PyMethodDef; 2]> = Table::new([
-    keywords(
+    method(
         c"wait",
         wait_for,
         c"wait($self, /, timeout=None)\n--\n\nWhat it was called with, as a tuple; suspends this tasklet until it was. TimeoutError if the time passes first.",
@@ -169,8 +169,8 @@ static TABLE: Table<[PyMethodDef; 2]> = Table::new([
 ]);
 
 static PROPERTIES: Table<[ffi::PyGetSetDef; 2]> = Table::new([
-    property(c"done", done, None, c"Whether it was called, and nobody has waited for that since."),
-    NO_PROPERTY,
+    property(c"done", done, c"Whether it was called, and nobody has waited for that since."),
+    no_property(),
 ]);
 
 /// The reply of an object that CPython calls a method of.

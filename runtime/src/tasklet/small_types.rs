@@ -5,33 +5,40 @@ use core::mem::offset_of;
 
 use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
-use super::kinds::{BombObject, slot};
+use super::kinds::BombObject;
 use super::ops::{self, Raw, answer};
 use super::scheduler::Scheduler;
-use super::tasklet_type::{NO_PROPERTY, plain, property};
 use super::{bomb, watchdog};
 use crate::arguments;
+use crate::class::{getters, method_alone, no_property, property, slot};
 use crate::table::Table;
 
 static BOMB_PROPERTIES: Table<[PyGetSetDef; 4]> = Table::new([
-    property(c"type", kind, None, c"The class of the exception."),
-    property(c"value", value, None, c"The exception, or the arguments that it is made from."),
-    property(c"traceback", traceback, None, c"The traceback."),
-    NO_PROPERTY,
+    property(c"type", kind, c"The class of the exception."),
+    property(c"value", value, c"The exception, or the arguments that it is made from."),
+    property(c"traceback", traceback, c"The traceback."),
+    no_property(),
 ]);
 
-/// Getters, each from a bomb to a part of it.
-macro_rules! getters {
-    ($($name:ident)*) => {$(
-        unsafe extern "C" fn $name(object: Raw, _: *mut c_void) -> Raw {
-            // SAFETY: an object of the type.
-            let part = unsafe { &*object.cast::<BombObject>() }.$name;
-            if part.is_null() { ops::new_none() } else { ops::incref(part) }
-        }
-    )*};
+/// What is in a bomb.
+///
+/// # Safety
+///
+/// CPython's promise to a getter of the type.
+unsafe fn of<'a>(object: Raw) -> &'a BombObject {
+    // SAFETY: by the caller's promise.
+    unsafe { &*object.cast::<BombObject>() }
 }
 
-getters! { kind value traceback }
+fn part(part: Raw) -> Raw {
+    if part.is_null() { ops::new_none() } else { ops::incref(part) }
+}
+
+getters! { of:
+    kind = |bomb| part(bomb.kind);
+    value = |bomb| part(bomb.value);
+    traceback = |bomb| part(bomb.traceback);
+}
 
 pub(super) fn bomb_slots() -> Vec<PyType_Slot> {
     let new: ffi::newfunc = new_bomb;
@@ -124,7 +131,7 @@ struct AtomicObject {
 pub(super) const ATOMIC_SIZE: usize = size_of::<AtomicObject>();
 
 static ATOMIC_METHODS: Table<[PyMethodDef; 3]> = Table::new([
-    plain(c"__enter__", enter, c"Make the current tasklet atomic."),
+    method_alone(c"__enter__", enter, c"Make the current tasklet atomic."),
     PyMethodDef {
         ml_name: c"__exit__".as_ptr(),
         ml_meth: ffi::PyMethodDefPointer { PyCFunction: exit },

@@ -1,210 +1,114 @@
 //! The Python type `tasklet`.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
-use super::kinds::{self, slot};
+use super::kinds;
 use super::ops::{self, Raw, answer, raise, status};
+use super::raw::or_none;
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::trace::{self, Which};
 use super::{context, pickle, task, thread, throw, watchdog};
 use crate::arguments;
+use crate::class::{
+    getters, method, method_alone, method_fast, method_of_one, method_of_tuple, no_property,
+    property, settable, setters, slot,
+};
 use crate::object::{Kind, Pending};
 use crate::table::Table;
 
-pub(super) type Fast = unsafe extern "C" fn(Raw, *const Raw, ffi::Py_ssize_t) -> Raw;
-type FastWithKeywords = unsafe extern "C" fn(Raw, *const Raw, ffi::Py_ssize_t, Raw) -> Raw;
-
-/// A row for a method without arguments that may suspend its caller: by the place of its arguments the
-/// collector knows where the caller's values end.
-pub(super) const fn switching(
-    name: &'static CStr,
-    function: Fast,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        // SAFETY: two spellings of one signature: PyO3's says that the arguments may be written to.
-        ml_meth: unsafe { core::mem::transmute::<Fast, ffi::PyMethodDefPointer>(function) },
-        ml_flags: ffi::METH_FASTCALL,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-pub(super) const fn plain(
-    name: &'static CStr,
-    function: ffi::PyCFunction,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-pub(super) const fn one(
-    name: &'static CStr,
-    function: ffi::PyCFunction,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_O,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-pub(super) const fn keywords(
-    name: &'static CStr,
-    function: FastWithKeywords,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-const fn tuple_and_dict(
-    name: &'static CStr,
-    function: ffi::PyCFunctionWithKeywords,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionWithKeywords: function },
-        ml_flags: ffi::METH_VARARGS | ffi::METH_KEYWORDS,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-pub(super) const fn property(
-    name: &'static CStr,
-    get: ffi::getter,
-    set: Option<ffi::setter>,
-    doc: &'static CStr,
-) -> PyGetSetDef {
-    PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(get),
-        set,
-        doc: doc.as_ptr(),
-        closure: ptr::null_mut(),
-    }
-}
-
-pub(super) const NO_PROPERTY: PyGetSetDef = PyGetSetDef {
-    name: ptr::null(),
-    get: None,
-    set: None,
-    doc: ptr::null(),
-    closure: ptr::null_mut(),
-};
-
+// What may suspend its caller is of the kind whose arguments lie on the caller's stack of values: by their
+// place the collector knows where those values end.
 static METHODS: Table<[PyMethodDef; 19]> = Table::new([
-    plain(c"insert", insert, c"insert()\n--\n\nPut it at the end of the run queue, unless it waits at a channel."),
-    switching(c"run", run, c"run()\n--\n\nLet it run now; the caller goes on when its turn comes."),
-    switching(c"switch", switch, c"switch()\n--\n\nLet it run now; the caller leaves the run queue."),
-    plain(c"remove", remove, c"remove()\n--\n\nTake it out of the run queue."),
-    one(c"set_atomic", set_atomic, c"set_atomic(flag, /)\n--\n\nKeep the watchdog from interrupting it, or not; return what was before."),
-    one(c"set_ignore_nesting", set_ignore_nesting, c"set_ignore_nesting(flag, /)\n--\n\nLet the watchdog interrupt it inside calls from C, or not; return what was before."),
-    keywords(c"throw", throw_it, c"throw(exc, val=None, tb=None, pending=False)\n--\n\nRaise an exception in it, at once or when its turn comes."),
-    switching(c"raise_exception", raise_exception, c"raise_exception(exc, /, *args)\n--\n\nRaise exc(*args) in it, at once."),
-    keywords(c"kill", kill, c"kill(pending=False)\n--\n\nRaise TaskletExit in it, at once or when its turn comes."),
-    keywords(c"bind", bind, c"bind(func=None, args=None, kwargs=None)\n--\n\nBind it to a function, and to arguments; with None for all, unbind it."),
-    tuple_and_dict(c"setup", setup, c"setup(*args, **kwargs)\n--\n\nGive it its arguments and put it into the run queue."),
-    plain(c"__reduce__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
-    one(c"__reduce_ex__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
-    one(c"__setstate__", set_state, c"Take the state that pickle kept."),
-    switching(c"bind_thread", bind_thread, c"bind_thread(thread_id=-1, /)\n--\n\nMove a tasklet that has not begun to this thread, or to another one."),
-    tuple_and_dict(c"context_run", context_run, c"context_run(callable, /, *args, **kwargs)\n--\n\nCall something in the context of the tasklet."),
-    one(c"set_context", set_context, c"set_context(context, /)\n--\n\nLet it run in a context of contextvars."),
-    plain(c"__sizeof__", size_of_it, c"Bytes of memory, its stack's reserve left out."),
+    method_alone(c"insert", insert, c"insert()\n--\n\nPut it at the end of the run queue, unless it waits at a channel."),
+    method_fast(c"run", run, c"run()\n--\n\nLet it run now; the caller goes on when its turn comes."),
+    method_fast(c"switch", switch, c"switch()\n--\n\nLet it run now; the caller leaves the run queue."),
+    method_alone(c"remove", remove, c"remove()\n--\n\nTake it out of the run queue."),
+    method_of_one(c"set_atomic", set_atomic, c"set_atomic(flag, /)\n--\n\nKeep the watchdog from interrupting it, or not; return what was before."),
+    method_of_one(c"set_ignore_nesting", set_ignore_nesting, c"set_ignore_nesting(flag, /)\n--\n\nLet the watchdog interrupt it inside calls from C, or not; return what was before."),
+    method(c"throw", throw_it, c"throw(exc, val=None, tb=None, pending=False)\n--\n\nRaise an exception in it, at once or when its turn comes."),
+    method_fast(c"raise_exception", raise_exception, c"raise_exception(exc, /, *args)\n--\n\nRaise exc(*args) in it, at once."),
+    method(c"kill", kill, c"kill(pending=False)\n--\n\nRaise TaskletExit in it, at once or when its turn comes."),
+    method(c"bind", bind, c"bind(func=None, args=None, kwargs=None)\n--\n\nBind it to a function, and to arguments; with None for all, unbind it."),
+    method_of_tuple(c"setup", setup, c"setup(*args, **kwargs)\n--\n\nGive it its arguments and put it into the run queue."),
+    method_alone(c"__reduce__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
+    method_of_one(c"__reduce_ex__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
+    method_of_one(c"__setstate__", set_state, c"Take the state that pickle kept."),
+    method_fast(c"bind_thread", bind_thread, c"bind_thread(thread_id=-1, /)\n--\n\nMove a tasklet that has not begun to this thread, or to another one."),
+    method_of_tuple(c"context_run", context_run, c"context_run(callable, /, *args, **kwargs)\n--\n\nCall something in the context of the tasklet."),
+    method_of_one(c"set_context", set_context, c"set_context(context, /)\n--\n\nLet it run in a context of contextvars."),
+    method_alone(c"__sizeof__", size_of_it, c"Bytes of memory, its stack's reserve left out."),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 28]> = Table::new([
-    property(c"next", next, None, c"The next tasklet in the chain that it is in."),
-    property(c"prev", prev, None, c"The tasklet before it in the chain that it is in."),
-    property(c"_channel", channel, None, c"The channel that it waits at."),
-    property(c"blocked", blocked, None, c"Whether it waits at a channel."),
-    property(c"atomic", atomic, None, c"Whether the watchdog leaves it alone."),
+    property(c"next", next, c"The next tasklet in the chain that it is in."),
+    property(c"prev", prev, c"The tasklet before it in the chain that it is in."),
+    property(c"_channel", channel, c"The channel that it waits at."),
+    property(c"blocked", blocked, c"Whether it waits at a channel."),
+    property(c"atomic", atomic, c"Whether the watchdog leaves it alone."),
     property(
         c"ignore_nesting",
         ignore_nesting,
-        None,
         c"Whether the watchdog may interrupt it inside calls from C.",
     ),
-    property(c"frame", frame, None, c"The frame that it executes."),
-    property(
+    property(c"frame", frame, c"The frame that it executes."),
+    settable(
         c"block_trap",
         block_trap,
-        Some(set_block_trap),
+        set_block_trap,
         c"Whether waiting at a channel raises instead.",
     ),
-    property(c"is_main", is_main, None, c"Whether it is the main tasklet of its thread."),
-    property(c"is_current", is_current, None, c"Whether it runs now."),
-    property(c"paused", paused, None, c"Whether it is alive, and neither queued nor waiting."),
-    property(c"scheduled", scheduled, None, c"Whether it is queued, or waits at a channel."),
-    property(c"recursion_depth", recursion_depth, None, c"How many Python calls are open in it."),
-    property(
-        c"nesting_level",
-        nesting_level,
-        None,
-        c"How many calls from C to Python are open in it.",
-    ),
-    property(c"restorable", restorable, None, c"Whether pickle could bring it back as it is."),
-    property(c"alive", alive, None, c"Whether it has something to run."),
-    property(c"thread_id", thread_id, None, c"The identity of its thread; -1 if that is gone."),
-    property(
+    property(c"is_main", is_main, c"Whether it is the main tasklet of its thread."),
+    property(c"is_current", is_current, c"Whether it runs now."),
+    property(c"paused", paused, c"Whether it is alive, and neither queued nor waiting."),
+    property(c"scheduled", scheduled, c"Whether it is queued, or waits at a channel."),
+    property(c"recursion_depth", recursion_depth, c"How many Python calls are open in it."),
+    property(c"nesting_level", nesting_level, c"How many calls from C to Python are open in it."),
+    property(c"restorable", restorable, c"Whether pickle could bring it back as it is."),
+    property(c"alive", alive, c"Whether it has something to run."),
+    property(c"thread_id", thread_id, c"The identity of its thread; -1 if that is gone."),
+    settable(
         c"trace_function",
         trace_function,
-        Some(set_trace_function),
+        set_trace_function,
         c"What traces it: sys.settrace of its own.",
     ),
-    property(
+    settable(
         c"profile_function",
         profile_function,
-        Some(set_profile_function),
+        set_profile_function,
         c"What profiles it: sys.setprofile of its own.",
     ),
-    property(c"context_id", context_id, None, c"The id of its context."),
-    property(
+    property(c"context_id", context_id, c"The id of its context."),
+    settable(
         c"tempval",
         tempval,
-        Some(set_tempval),
+        set_tempval,
         c"What it gets when it goes on; its function, before it is set up.",
     ),
-    property(c"times_switched_to", times_switched_to, None, c"How often it was switched to."),
+    property(c"times_switched_to", times_switched_to, c"How often it was switched to."),
     property(
         c"run_time",
         run_time,
-        None,
         c"Nanoseconds that it ran, if stackless.set_timing(True) has them counted.",
     ),
-    property(c"function", function, None, c"What it was bound to."),
+    property(c"function", function, c"What it was bound to."),
     property(
         c"pending_irq",
         pending_irq,
-        None,
         c"Whether the watchdog will interrupt it as soon as it may.",
     ),
     property(
         c"stack_size",
         stack_size,
-        None,
         c"Bytes of C stack that are reserved for it; 0 before it begins.",
     ),
-    property(c"cstate", cstate, None, c"None: there is no object for the C stack here."),
-    NO_PROPERTY,
+    property(c"cstate", cstate, c"None: there is no object for the C stack here."),
+    no_property(),
 ]);
 
 pub(super) fn slots() -> Vec<PyType_Slot> {
@@ -581,17 +485,6 @@ unsafe extern "C" fn set_ignore_nesting(object: Raw, value: Raw) -> Raw {
     }))
 }
 
-/// Getters, each from a tasklet to an owned object.
-macro_rules! getters {
-    ($($name:ident = |$task:ident| $value:expr;)*) => {$(
-        unsafe extern "C" fn $name(object: Raw, _: *mut c_void) -> Raw {
-            // SAFETY: a tasklet.
-            let $task = unsafe { of(object) };
-            $value
-        }
-    )*};
-}
-
 fn neighbour(link: *const super::queue::Link) -> Raw {
     // SAFETY: null, or a link in a chain.
     match unsafe { link.as_ref() } {
@@ -601,7 +494,7 @@ fn neighbour(link: *const super::queue::Link) -> Raw {
     }
 }
 
-getters! {
+getters! { of:
     next = |task| neighbour(task.link.next());
     prev = |task| neighbour(task.link.prev());
     channel = |task| {
@@ -647,32 +540,15 @@ getters! {
     cstate = |_task| ops::new_none();
 }
 
-unsafe extern "C" fn set_block_trap(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    let value = flag(value, "block_trap must be set to a bool or integer");
-    status(value.map(|value| task.block_trap.set(value)))
-}
-
-unsafe extern "C" fn set_tempval(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    task.give(if value.is_null() { ops::new_none() } else { ops::incref(value) });
-    0
-}
-
-unsafe extern "C" fn set_trace_function(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    let value = if value.is_null() { ops::none() } else { value };
-    status(trace::set(task, Which::Trace, value))
-}
-
-unsafe extern "C" fn set_profile_function(object: Raw, value: Raw, _: *mut c_void) -> c_int {
-    // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    let value = if value.is_null() { ops::none() } else { value };
-    status(trace::set(task, Which::Profile, value))
+setters! { of:
+    set_block_trap = |task, value| flag(value, "block_trap must be set to a bool or integer")
+        .map(|value| task.block_trap.set(value));
+    set_tempval = |task, value| {
+        task.give(ops::incref(or_none(value)));
+        Ok(())
+    };
+    set_trace_function = |task, value| trace::set(task, Which::Trace, or_none(value));
+    set_profile_function = |task, value| trace::set(task, Which::Profile, or_none(value));
 }
 
 const _: () = assert!(core::mem::offset_of!(super::state::TaskletObject, base) == 0);

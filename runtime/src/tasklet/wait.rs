@@ -23,10 +23,11 @@ use super::ops::{self, Raw, answer, raise};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::{extent, keywords, switching};
+use super::tasklet_type::extent;
 use super::watches::Watches;
 use super::{kinds, schedule, thread};
 use crate::arguments;
+use crate::class::{method, method_fast};
 use crate::gate::monotonic_ns;
 use crate::object::{Kind, Pending};
 
@@ -268,12 +269,12 @@ fn wait_fd_here(
 
 /// The rows for the method table of `_raddle`.
 pub(crate) const METHODS: [PyMethodDef; 2] = [
-    switching(
+    method_fast(
         c"sleep",
         py_sleep,
         c"sleep(seconds, /)\n--\n\nSuspend this tasklet for so long; the others run meanwhile.",
     ),
-    keywords(
+    method(
         c"wait_fd",
         py_wait_fd,
         c"wait_fd(fd, events, timeout=None)\n--\n\nSuspend this tasklet until a descriptor is ready for one of the events, which are select.POLLIN and its like; return those it is ready for, or 0 if the time passed.",
