@@ -47,7 +47,23 @@ work (PyObject *module, PyObject *unused)
   Py_RETURN_NONE;
 }
 
-static PyMethodDef work_method = { "work", work, METH_NOARGS, NULL };
+/* Where a debugger stops, with the registers of a suspended tasklet. */
+__attribute__ ((noinline)) void
+look_at (unsigned long pointer)
+{
+  printf ("looked at %d\n", pointer != 0);
+  fflush (stdout);
+}
+
+static PyObject *
+look (PyObject *module, PyObject *pointer)
+{
+  (void) module;
+  look_at (PyLong_AsUnsignedLong (pointer));
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = { { "work", work, METH_NOARGS, NULL }, { "look", look, METH_O, NULL } };
 
 int
 main (void)
@@ -61,9 +77,12 @@ main (void)
       return 1;
     }
   PyObject *main_module = PyImport_AddModule ("__main__");
-  PyObject *callable = PyCFunction_New (&work_method, NULL);
-  PyObject_SetAttrString (main_module, "work", callable);
-  Py_DECREF (callable);
+  for (int i = 0; i < 2; i++)
+    {
+      PyObject *callable = PyCFunction_New (&methods[i], NULL);
+      PyObject_SetAttrString (main_module, methods[i].ml_name, callable);
+      Py_DECREF (callable);
+    }
   if (PyRun_SimpleString ("from raddle import stackless") == 0)
     {
       rest = PyObject_GetAttrString (PyImport_AddModule ("raddle.stackless"), "schedule");
@@ -80,6 +99,10 @@ main (void)
           "kept = stackless.tasklet(sleeper)()\n"
           "stackless.run()\n"
           "kept.kill()\n"
+          "asleep = stackless.tasklet(work)()\n"
+          "asleep.run()\n"
+          "stackless.tasklet(lambda: look(asleep.stack_pointer))().run()\n"
+          "stackless.run()\n"
           "print('done', stackless.getruncount())\n");
       Py_CLEAR (rest);
     }

@@ -44,7 +44,7 @@ static METHODS: Table<[PyMethodDef; 19]> = Table::new([
     PyMethodDef::zeroed(),
 ]);
 
-static PROPERTIES: Table<[PyGetSetDef; 28]> = Table::new([
+static PROPERTIES: Table<[PyGetSetDef; 29]> = Table::new([
     property(c"next", next, c"The next tasklet in the chain that it is in."),
     property(c"prev", prev, c"The tasklet before it in the chain that it is in."),
     property(c"_channel", channel, c"The channel that it waits at."),
@@ -106,6 +106,11 @@ static PROPERTIES: Table<[PyGetSetDef; 28]> = Table::new([
         c"stack_size",
         stack_size,
         c"Bytes of C stack that are reserved for it; 0 before it begins.",
+    ),
+    property(
+        c"stack_pointer",
+        stack_pointer,
+        c"Where its registers lie while it is suspended, for debuggers; 0 while it is not.",
     ),
     property(c"cstate", cstate, c"None: there is no object for the C stack here."),
     no_property(),
@@ -536,6 +541,10 @@ getters! { of:
     stack_size = |task| {
         let place = task.body().and_then(|body| body.place);
         ops::unsigned(place.map_or(0, |place| place.calls().1 as u64))
+    };
+    stack_pointer = |task| {
+        let suspended = task.body().filter(|_| !task.is_current());
+        ops::unsigned(suspended.map_or(0, |body| body.pointer.get().addr() as u64))
     };
     cstate = |_task| ops::new_none();
 }
