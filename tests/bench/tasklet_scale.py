@@ -1,5 +1,6 @@
 """What a switch costs while 10 to 1,000,000 other tasklets are alive: between two, and round all of them."""
 import gc
+import multiprocessing
 import statistics
 import sys
 import time
@@ -54,20 +55,35 @@ def round_robin(count):
     return cost
 
 
-def with_alive(counts):
-    """For each number alive, in turn: the switch between two, and the one round all."""
+#: What a child keeps alive.
+kept = []
+
+
+def keep_alive(count):
+    """Has so many tasklets wait at a channel."""
     from raddle import stackless
 
     gc.disable()
     stackless.set_stack_size(128 << 10)
-    channel, kept, costs = stackless.channel(), [], {}
-    for count in counts:
-        kept.extend(stackless.tasklet(channel.receive)() for _ in range(count - len(kept)))
-        stackless.run()
-        costs[count] = statistics.median(between_two() for _ in range(15))
-    channel.clear()
+    channel = stackless.channel()
+    kept.extend(stackless.tasklet(channel.receive)() for _ in range(count))
     stackless.run()
-    return costs
+    assert channel.balance == -count
+
+
+def by_turns(counts, rounds=15):
+    """The switch between two in children of their own, with more alive in each, by turns."""
+    children = {count: multiprocessing.get_context("spawn").Pool(1) for count in counts}
+    costs = {count: [] for count in counts}
+    for count, child in children.items():
+        child.apply(keep_alive, (count,))
+        child.apply(between_two)
+    for _ in range(rounds):
+        for count, child in children.items():
+            costs[count].append(child.apply(between_two))
+    for child in children.values():
+        child.terminate()
+    return {count: statistics.median(samples) for count, samples in costs.items()}
 
 
 def turns_of(count):
@@ -88,8 +104,8 @@ def scale():
     counts = [count for count in ALIVE if count * BYTES < free_bytes()]
     if counts != list(ALIVE):
         print(f"memory is free for {counts[-1]:,} tasklets only", file=sys.stderr)
-    costs = in_a_child(with_alive, counts)
-    by_turns = {f"round_robin_{count}_ns": in_a_child(turns_of, count) for count in counts}
+    costs = by_turns(counts)
+    in_turn = {f"round_robin_{count}_ns": in_a_child(turns_of, count) for count in counts}
     between = {f"alive_{count}_ns": costs[count] for count in counts}
     report(
         "tasklet.scale",
@@ -98,7 +114,7 @@ def scale():
         floor_ns=costs[counts[0]],
         tasklets=counts[-1],
         **between,
-        **by_turns,
+        **in_turn,
     )
 
 
