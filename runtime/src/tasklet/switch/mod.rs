@@ -62,8 +62,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn two_stacks_take_turns() {
+    /// Runs `body` with a stack on which `entry` waits to be switched to.
+    fn with_another(entry: Entry, body: impl FnOnce(&Pair)) {
         let mut memory = vec![0_u128; 4096];
         let top = memory.as_mut_ptr_range().end.cast::<u8>();
         let nowhere = || Cell::new(ptr::null_mut());
@@ -71,11 +71,59 @@ mod tests {
         let lent = ptr::without_provenance_mut((&raw const pair).expose_provenance());
         // SAFETY: memory of ours, large enough for what the entry does.
         pair.theirs.set(unsafe { prepare(top, entry, lent) });
-        for turn in 1..5 {
-            // SAFETY: a stack that was prepared, or that has switched back.
-            unsafe { switch(pair.ours.as_ptr(), pair.theirs.get()) };
-            assert_eq!(pair.turns.get(), turn);
-        }
+        body(&pair);
         drop(memory);
+    }
+
+    fn take_turn(pair: &Pair) {
+        // SAFETY: a stack that was prepared, or that has switched back.
+        unsafe { switch(pair.ours.as_ptr(), pair.theirs.get()) };
+    }
+
+    #[test]
+    fn two_stacks_take_turns() {
+        with_another(entry, |pair| {
+            for turn in 1..5 {
+                take_turn(pair);
+                assert_eq!(pair.turns.get(), turn);
+            }
+        });
+    }
+
+    /// Changes all registers that it can between two turns.
+    unsafe extern "C" fn busy(pair: *mut u8) -> ! {
+        let pair: *const Pair = ptr::with_exposed_provenance(pair.addr());
+        // SAFETY: as in `entry`.
+        let pair = unsafe { &*pair };
+        let mut numbers = [1_u64; 24];
+        let mut floats = [1.5_f64; 24];
+        loop {
+            for at in 1..24 {
+                numbers[at] = core::hint::black_box(numbers[at - 1]).wrapping_mul(3);
+                floats[at] = core::hint::black_box(floats[at - 1]) * 0.5;
+            }
+            pair.turns.set(core::hint::black_box(pair.turns.get() + 1));
+            // SAFETY: as in `entry`.
+            unsafe { switch(pair.theirs.as_ptr(), pair.ours.get()) };
+        }
+    }
+
+    #[test]
+    fn what_a_callee_keeps_is_kept() {
+        with_another(busy, |pair| {
+            let (mut a, mut b, mut c, mut d) = (1_u64, 2_u64, 3_u64, 4_u64);
+            let (mut e, mut f, mut g, mut h) = (1.0_f64, 2.0_f64, 4.0_f64, 8.0_f64);
+            for turn in 0..100 {
+                take_turn(pair);
+                (a, b, c, d) = (a + 1, b + a, c ^ turn, d + 2);
+                (e, f, g, h) = (e + 1.0, f + e, g + 0.5, h - 1.0);
+            }
+            let sum = (1..=100).sum::<u64>();
+            let xor = (0..100).fold(3, |value, turn| value ^ turn);
+            assert_eq!((a, b, c, d), (101, 2 + sum, xor, 204));
+            #[expect(clippy::float_cmp, reason = "all are small multiples of a half")]
+            let same = (e, f, g, h) == (101.0, 5052.0, 54.0, -92.0);
+            assert!(same, "{e} {f} {g} {h}");
+        });
     }
 }
