@@ -1,12 +1,12 @@
 """weaver.py: a draft of cloth, woven by tasklets: one for each yarn, and one that says whose turn it is.
 
-They talk by channels, and sleep while a shuttle flies; the window draws it on its way.
+They talk by channels, and sleep while a shuttle flies; the window draws it on its way. The host has attached
+the main context of this thread to the tasklets: they run in turns of its loop.
 """
 
-import heapq
 import itertools
-import time
 
+import raddle
 import raddle.stackless as stackless
 
 import _window
@@ -17,16 +17,6 @@ YARNS = {"indigo": 0x3D5A98, "madder": 0xB5423C, "weld": 0xD9A62E, "fern": 0x4E8
 
 #: One of the four rows of a twill, raised threads as bits; the others are it, moved by one thread each.
 TWILL = sum(1 << warp for warp in range(WARPS) if warp % 4 < 2)
-
-sleepers = []
-counter = itertools.count()
-
-
-def sleep(seconds):
-    """Let others run until the time is over."""
-    gate = stackless.channel()
-    heapq.heappush(sleepers, (time.monotonic() + seconds, next(counter), gate))
-    gate.receive()
 
 
 def shifted(row, by):
@@ -39,7 +29,7 @@ def yarn(colour, orders, done):
     """Throw a shuttle of this colour for each row that is ordered."""
     for raised in orders:
         _window.throw(colour, raised, SECONDS)
-        sleep(SECONDS)
+        raddle.sleep(SECONDS)
         done.send(colour)
 
 
@@ -55,22 +45,13 @@ def weave(shuttles, done):
         done.receive()
 
 
-def turn():
-    """Wake those whose time has come, and run until all wait again; the loop calls it."""
-    while sleepers and sleepers[0][0] <= time.monotonic():
-        heapq.heappop(sleepers)[2].send(None)
-    stackless.run()
-    return True
-
-
 def begin():
-    """Make the tasklets; return what the loop is to call."""
+    """Make the tasklets: they begin in the loop's next turn."""
     done = stackless.channel()
     shuttles = {name: stackless.channel() for name in YARNS}
     for name, colour in YARNS.items():
         stackless.tasklet(yarn)(colour, shuttles[name], done)
     stackless.tasklet(weave)(shuttles, done)
-    return turn
 
 
 def end():

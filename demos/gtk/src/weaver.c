@@ -1,12 +1,11 @@
 /* weaver.c: a native thread with a main context, for tasklets: they wait for Python there as long as
  * they have to, and the window's thread never does. */
+#define RADDLE_LOG_DOMAIN "window.weaver"
 #include "python.h"
 
 #include "weaver.h"
 
 #include <raddle/raddle-glib.h>
-
-#define TURN_EVERY_MS 8
 
 struct _Weaver {
   GMainContext *context;
@@ -18,36 +17,19 @@ struct _Weaver {
 };
 
 /* Calls a function of weaver.py that has no argument; what it raises is told as any other. */
-static bool
-call (const char *function, PyObject **out)
+static void
+call (const char *function)
 {
-  g_autoptr (PyObject) module = PyImport_ImportModule ("weaver");
-  g_autoptr (PyObject) result = module ? PyObject_CallMethod (module, function, NULL) : NULL;
+  RADDLE_ENTER_SCOPE (scope);
+  g_autoptr (PyObject) module = NULL;
+  g_autoptr (PyObject) result = NULL;
 
+  if (!scope.entered)
+    return;
+  module = PyImport_ImportModule ("weaver");
+  result = module ? PyObject_CallMethod (module, function, NULL) : NULL;
   if (!result)
     PyErr_WriteUnraisable (module);
-  else if (out)
-    *out = g_steal_pointer (&result);
-  return result || out;
-}
-
-static void
-begin (Weaver *self)
-{
-  RADDLE_ENTER_SCOPE (scope);
-  g_autoptr (PyObject) turn = NULL;
-
-  if (scope.entered && call ("begin", &turn) && turn)
-    (void) raddle_timeout_add (self->context, G_PRIORITY_DEFAULT, TURN_EVERY_MS, turn, NULL);
-}
-
-static void
-end (void)
-{
-  RADDLE_ENTER_SCOPE (scope);
-
-  if (scope.entered)
-    (void) call ("end", NULL);
 }
 
 static gpointer
@@ -57,9 +39,14 @@ weave (gpointer user_data)
 
   g_main_context_push_thread_default (self->context);
   (void) raddle_main_context_attach (self->context, RADDLE_HOLD_CALLBACK, NULL);
-  begin (self);
+  /* From here on the loop runs this thread's tasklets, and sleeps while all of them do. */
+  if (raddle_scheduler_attach (self->context, 0, G_PRIORITY_DEFAULT) == RADDLE_STATUS_OK)
+    call ("begin");
+  else
+    RADDLE_ERROR ("nothing is woven: %s", raddle_last_error_message ());
   g_main_loop_run (self->loop);
-  end ();
+  call ("end");
+  (void) raddle_scheduler_detach (self->context);
   g_main_context_pop_thread_default (self->context);
 
   g_mutex_lock (&self->lock);
