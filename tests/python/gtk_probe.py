@@ -3,12 +3,15 @@
 It is how test_gtk_demo.py knows where to click: the demo itself has nothing in it for tests.
 """
 
+import itertools
 import json
 import os
 
 from gi.repository import GLib, Graphene, Gtk
 
 TITLE = "Probe"
+
+numbers = itertools.count()
 
 
 def index(path, data):
@@ -50,7 +53,7 @@ def tell():
             if isinstance(widget, Gtk.TextView):
                 buffer = widget.get_buffer()
                 log = buffer.get_text(*buffer.get_bounds(), False)
-        told = {"labels": list(places), "places": places, "log": log}
+        told = {"number": next(numbers), "labels": list(places), "places": places, "log": log}
         path = os.environ["GTK_PROBE"]
         with open(path + ".new", "w") as file:
             json.dump(told, file)
