@@ -6,6 +6,7 @@
 #include "support.h"
 #include "misuse_completion.h"
 
+#include <fcntl.h>
 #include <raddle/pygtk_threads.h>
 #include <raddle/stackless_api.h>
 #include <string.h>
@@ -368,6 +369,7 @@ constants (void)
 }
 
 #include "misuse_glib.h"
+#include "misuse_scheduler.h"
 
 #define OPTION(name, call) \
   static RaddleStatus option_##name (void) { return call; }
@@ -485,6 +487,7 @@ static const struct {
   { ROW (pool_push_a_type),         { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
   { ROW (pool_push_to_null),        ALWAYS (NUL) },
   { ROW (types),                    ALWAYS (OK) },
+  SCHEDULER_ROWS
   { ROW (option_program_name_of_null),    ALWAYS (NUL) },
   { ROW (option_program_name_null),       ALWAYS (OK) },
   { ROW (option_program_name_not_utf8),   ALWAYS (INVALID) },

@@ -29,7 +29,7 @@ use crate::table::Table;
 pub struct Reply {
     /// Owned; null while nobody has called, or after a wait that took it.
     value: Cell<Raw>,
-    /// Who waits: suspended in [`Reply::wait`].
+    /// Who waits: suspended in [`Reply::wait`], and owned, since its thread may end meanwhile.
     waiter: Cell<Option<Task>>,
 }
 
@@ -100,9 +100,11 @@ impl Reply {
             if until.is_some_and(|until| until <= monotonic_ns()) {
                 break;
             }
+            me.incref();
             self.waiter.set(Some(me));
             let woken = wait::wait(s, until, extent);
             self.waiter.set(None);
+            me.decref();
             ops::decref(woken?);
         }
         Ok(self.value.replace(ptr::null_mut()))

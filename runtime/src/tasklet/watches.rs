@@ -158,9 +158,14 @@ impl Watches {
         Err(os_error())
     }
 
+    /// Whether the eventfd is there, and not the one of the process that this is a fork of.
+    fn is_ours(&self) -> bool {
+        self.event >= 0 && self.forks == thread::forks()
+    }
+
     /// Makes the instance's descriptor readable.
     pub(super) fn ring(&self) {
-        if self.event >= 0 {
+        if self.is_ours() {
             let one: u64 = 1;
             // SAFETY: eight bytes. It fails only where so much was written that it is readable anyway.
             unsafe { libc::write(self.event, (&raw const one).cast(), size_of::<u64>()) };
@@ -169,7 +174,7 @@ impl Watches {
 
     /// Forgets that it was rung.
     pub(super) fn take_ring(&self) {
-        if self.event >= 0 {
+        if self.is_ours() {
             let mut count: u64 = 0;
             // SAFETY: room for eight bytes; never waits.
             unsafe { libc::read(self.event, (&raw mut count).cast(), size_of::<u64>()) };
