@@ -257,6 +257,56 @@ def test_the_last_thread_that_could_run_gets_the_deadlock():
     assert run_python(program) == "Deadlock: the last runnable tasklet cannot be blocked.\n"
 
 
+def test_the_logs_own_thread_keeps_nobody_from_learning_of_a_deadlock():
+    program = """if True:
+        import logging
+        import raddle.log
+        from raddle import stackless
+        logging.getLogger().addHandler(logging.NullHandler())
+        raddle.log.write(logging.ERROR, "starts the worker")
+        assert raddle.log.flush(20)
+        try:
+            stackless.channel().receive()
+        except RuntimeError as error:
+            print(error)
+    """
+    assert run_python(program) == "Deadlock: the last runnable tasklet cannot be blocked.\n"
+
+
+def test_a_handler_that_the_logs_own_thread_runs_may_send():
+    program = """if True:
+        import logging
+        import raddle.log
+        from raddle import stackless
+        pipe = stackless.channel()
+        class Sends(logging.Handler):
+            def emit(self, record):
+                pipe.send(record.getMessage())
+        logging.getLogger().addHandler(Sends())
+        raddle.log.write(logging.ERROR, "first")
+        raddle.log.write(logging.ERROR, "second")
+        print(pipe.receive(), pipe.receive())
+    """
+    assert run_python(program) == "first second\n"
+
+
+def test_a_deadlock_that_comes_while_a_thread_waits_is_reported_too():
+    program = """if True:
+        import threading
+        from raddle import stackless
+        pipe = stackless.channel()
+        def body():                 # It could send, until it ends.
+            while pipe.balance == 0:
+                pass
+        threading.Thread(target=body).start()
+        try:
+            pipe.receive()
+        except RuntimeError as error:
+            print(error)
+    """
+    assert run_python(program) == "Deadlock: the last runnable tasklet cannot be blocked.\n"
+
+
 def test_get_thread_info_tells_of_every_thread():
     main, current, count = stackless.get_thread_info()
     assert main is current is stackless.main and count == 1

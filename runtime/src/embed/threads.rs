@@ -25,6 +25,7 @@ use crate::error::{Error, Status};
 use crate::gate::{Remaining, Since, control};
 use crate::object::Raised;
 use crate::primitive::{Condvar, Mutex, MutexGuard, lock};
+use crate::tasklet::thread::Serving;
 
 /// Between two questions: short at first, as most threads that are told to end do so at once.
 const FIRST_NAP: Duration = Duration::from_millis(1);
@@ -76,7 +77,10 @@ impl Watcher {
         let shared =
             Arc::new(Shared { state: Mutex::new(State::default()), changed: Condvar::new() });
         let (theirs, interpreter) = (Arc::clone(&shared), Interpreter(interpreter));
+        let serving = Serving::new(|| false);
         let watch = move || {
+            let serving = serving; // Until the end.
+            serving.begin();
             let interpreter = interpreter;
             theirs.watch(interpreter.0);
         };

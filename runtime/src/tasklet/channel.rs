@@ -22,7 +22,7 @@ use super::queue::Link;
 use super::schedule::{Back, schedule};
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::{hooks, thread, watchdog};
+use super::{hooks, lines, thread, watchdog};
 use crate::object::{Kind, Pending};
 
 /// The Python object of a channel.
@@ -244,10 +244,10 @@ fn wait(
     direction: Direction,
 ) -> Result<Back, Pending> {
     if source.block_trap.get() {
-        return refuse("this tasklet does not like to be blocked.");
+        return refuse(lines::BLOCK_TRAP);
     }
     if channel.closing.get() {
-        return ops::raise(Kind::Value, "Send/receive operation on a closed channel");
+        return ops::raise(Kind::Value, lines::CLOSED);
     }
     s.remove_current();
     channel.add(source, direction as i8, &raw const channel.head);

@@ -22,7 +22,7 @@ use pyo3_ffi::{self as ffi, PyMethodDef};
 use super::ops::{self, Raw, answer, refuse};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
-use super::{wait, watchdog};
+use super::{thread, wait, watchdog};
 use crate::arguments;
 use crate::class::{method_alone, method_of_one};
 use crate::gate::monotonic_ns;
@@ -199,6 +199,7 @@ impl Driven {
         };
         self.turns.fetch_add(1, Ordering::Relaxed);
         wait::look(s);
+        thread::open_mail(s);
         let switches = s.switches.get();
         let result = if s.has_others() {
             watchdog::turn(s, u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX))

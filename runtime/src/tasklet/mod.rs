@@ -17,6 +17,7 @@
 
 #![expect(clippy::inline_always, reason = "a switch is made of these, and has 45 ns")]
 
+mod bell;
 mod bomb;
 mod channel;
 mod channel_type;
@@ -25,6 +26,7 @@ mod count;
 pub mod drive;
 mod hooks;
 pub(crate) mod kinds;
+mod lines;
 pub(crate) mod module;
 mod ops;
 mod pickle;

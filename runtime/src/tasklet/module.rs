@@ -5,11 +5,12 @@ use core::time::Duration;
 use pyo3_ffi::{self as ffi, PyMethodDef};
 
 use super::ops::{self, Raw, answer, raise, refuse};
+use super::schedule::{set_timing as set_timing_on, yield_now};
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::tasklet_type::{extent, thread_ident};
 use super::watchdog::{self, Limit};
-use super::{hooks, kinds, raw, schedule, stack, thread};
+use super::{hooks, kinds, raw, stack, thread};
 use crate::arguments;
 use crate::class::{method, method_alone, method_fast, method_of_one};
 use crate::object::{Kind, Object, Pending};
@@ -118,14 +119,14 @@ fn give_way(
     names: Raw,
 ) -> Result<Raw, Pending> {
     if count == 0 && names.is_null() {
-        return schedule::yield_now(None, remove, args); // Nearly always.
+        return yield_now(None, remove, args); // Nearly always.
     }
     let known = [c"retval"];
     // SAFETY: what CPython called with.
     let [value] = unsafe { arguments::bind(ops::held(), name, known, 0, args, count, names) }?;
     let value = (!value.is_null()).then_some(value);
     let given = if names.is_null() { extent(args, count) } else { core::ptr::null() };
-    schedule::yield_now(value, remove, given)
+    yield_now(value, remove, given)
 }
 
 unsafe extern "C" fn schedule(_: Raw, args: *const Raw, count: ffi::Py_ssize_t, names: Raw) -> Raw {
@@ -314,7 +315,7 @@ unsafe extern "C" fn pickle_flags(_: Raw, args: *const Raw, count: ffi::Py_ssize
 }
 
 unsafe extern "C" fn set_timing(_: Raw, flag: Raw) -> Raw {
-    answer(ops::is_true(flag).map(|flag| ops::truth(schedule::set_timing(flag))))
+    answer(ops::is_true(flag).map(|flag| ops::truth(set_timing_on(flag))))
 }
 
 unsafe extern "C" fn expect_others(_: Raw, flag: Raw) -> Raw {

@@ -13,11 +13,12 @@ use pyo3_ffi::PyObject;
 pub use super::hooks::ScheduleHook;
 use super::ops::{self, Raw};
 pub use super::raw_channel::*;
+use super::schedule::yield_now;
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::watchdog::Limit;
 pub use super::watchdog::{IGNORE_NESTING, SOFT, THREADBLOCK, TOTALTIMEOUT};
-use super::{hooks, kinds, module, schedule, task, thread, throw, watchdog};
+use super::{hooks, kinds, module, task, thread, throw, watchdog};
 use crate::cpython;
 use crate::object::{Kind, Pending};
 use crate::primitive::AtomicPtr;
@@ -379,7 +380,7 @@ pub fn ask(tasklet: *mut PyObject, question: Question) -> Result<c_int, Failed> 
 /// What is raised in this tasklet meanwhile; RuntimeError for a deadlock or a trap.
 #[doc(alias = "PyStackless_Schedule")]
 pub fn schedule(value: *mut PyObject, remove: bool) -> Answer {
-    schedule::yield_now((!value.is_null()).then_some(value), remove, core::ptr::null())
+    yield_now((!value.is_null()).then_some(value), remove, core::ptr::null())
 }
 
 /// How many tasklets of this thread can run, with the current one.

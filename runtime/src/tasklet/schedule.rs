@@ -17,7 +17,9 @@ use core::ptr;
 use super::ops::{self, Raw, refuse};
 use super::scheduler::{self, Scheduler};
 use super::state::{Body, Task};
-use super::{bomb, channel, count, hooks, kinds, start, switch, thread, tools, wait, watchdog};
+use super::{
+    bomb, channel, count, hooks, kinds, lines, start, switch, thread, tools, wait, watchdog,
+};
 use crate::gate::{self, monotonic_ns};
 use crate::object::Pending;
 use crate::primitive::{AtomicBool, Ordering};
@@ -50,7 +52,7 @@ pub(super) fn schedule(s: Scheduler, prev: Task, next: Option<Task>) -> Result<B
         return elsewhere(s, prev, next);
     }
     if s.switch_trap.get() != 0 && prev != next {
-        return refuse("switch_trap");
+        return refuse(lines::SWITCH_TRAP);
     }
     if !next.is_blocked() && next.is_queued() {
         return prepared(s, prev, next);
@@ -77,6 +79,7 @@ fn prepared(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
     wait::look_now_and_then(s);
     let next = watchdog::soft_interrupt(s, prev, next);
     if prev == next {
+        thread::open_mail(s);
         let value = bomb::explode(prev.claim());
         return Ok(Back { value, switched: false });
     }
@@ -92,6 +95,7 @@ fn prepared(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
     }
     hooks::scheduled(s, Some(prev), Some(next));
     watchdog::switched(s);
+    thread::open_mail(s);
     transfer(s, from, to, next);
     // Here again, by somebody else's switch.
     let value = prev.claim();
@@ -163,6 +167,10 @@ fn elsewhere(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
 /// No tasklet of this thread can run.
 #[cold]
 fn nobody(s: Scheduler, prev: Task) -> Result<Back, Pending> {
+    thread::open_mail(s);
+    if let Some(next) = s.turn() {
+        return schedule(s, prev, Some(next));
+    }
     let Some(wakeup) = s.watchdog() else { return refuse("this thread has no main tasklet") };
     let revive = !watchdog::may_block(s) && !wakeup.is_queued();
     if revive || thread::is_deadlock(s) {
@@ -198,8 +206,7 @@ fn cannot_wait(s: Scheduler, prev: Task, wakeup: Task, revive: bool) -> Result<B
         }
         return result;
     }
-    let line = "Deadlock: the last runnable tasklet cannot be blocked.";
-    prev.give(bomb::of_text(line)?);
+    prev.give(bomb::of_text(lines::DEADLOCK)?);
     schedule(s, prev, Some(prev))
 }
 

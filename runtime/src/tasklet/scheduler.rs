@@ -9,6 +9,7 @@ use core::ffi::{CStr, c_void};
 use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pyo3_ffi::{self as ffi, PyThreadState};
 
@@ -173,6 +174,7 @@ impl Scheduler {
         tools::look();
         // SAFETY: Python is held, and tells this thread's own identity.
         let ident = unsafe { libc::pthread_self() };
+        let waiting = thread::Waiting::new();
         let record = Record {
             count: Cell::new(1),
             state: Cell::new(state),
@@ -186,7 +188,6 @@ impl Scheduler {
             left: Cell::new([ptr::null_mut(); 2]),
             ended: Cell::new(ptr::null()),
             watch: super::watchdog::Watch::new(),
-            waiting: thread::Waiting::new(),
             switches: Cell::new(0),
             made: Cell::new(0),
             finished: Cell::new(0),
@@ -194,7 +195,8 @@ impl Scheduler {
             watchdogs: RefCell::new(Vec::new()),
             peers: RefCell::new(BTreeMap::new()),
             shown: Cell::new(None),
-            waits: Waits::new(),
+            waits: Waits::new(Arc::clone(&waiting.bell)),
+            waiting,
             drive: Drive::none(),
         };
         let scheduler = Self(NonNull::from(Box::leak(Box::new(record))));

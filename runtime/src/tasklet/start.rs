@@ -7,7 +7,9 @@ use super::ops::{self, Raw, refuse};
 use super::scheduler::Scheduler;
 use super::state::{Body, Task};
 use super::tools::{self, Marks};
-use super::{bomb, channel, count, hooks, kinds, schedule, stack, switch, thread, trace, watchdog};
+use super::{
+    bomb, channel, count, hooks, kinds, lines, schedule, stack, switch, thread, trace, watchdog,
+};
 use crate::cpython::tasklet::{self as fields, Running};
 use crate::gate;
 use crate::object::{Kind, Pending};
@@ -114,6 +116,7 @@ fn end(task: Task, body: *const Body, result: Raw) -> ! {
     s.finished.set(s.finished.get() + 1);
     // SAFETY: the thread's state; the function has returned.
     unsafe { fields::end_of_tasklet(s.state.get()) };
+    thread::open_mail(s);
     let mut next = s.turn();
     while next.is_none() {
         let Some(wakeup) = s.watchdog() else { unreachable!("a thread has a main tasklet") };
@@ -131,11 +134,8 @@ fn end(task: Task, body: *const Body, result: Raw) -> ! {
             continue;
         }
         if wakeup.is_blocked() && !bomb::is(result) {
-            let line = if wakeup.blocked.get() < 0 {
-                "the main tasklet is receiving without a sender available."
-            } else {
-                "the main tasklet is sending without a receiver available."
-            };
+            let waits_to_receive = wakeup.blocked.get() < 0;
+            let line = if waits_to_receive { lines::RECEIVING } else { lines::SENDING };
             ops::decref(result);
             result = bomb::surely(bomb::of_text(line));
             task.give(ops::incref(result));

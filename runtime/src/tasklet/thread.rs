@@ -5,11 +5,12 @@
 
 use core::cell::Cell;
 use core::ptr;
-use std::os::fd::RawFd;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pyo3_ffi as ffi;
 
+use super::bell::Bell;
 use super::ops::{self, Raw};
 use super::scheduler::Scheduler;
 use super::state::{Body, Task};
@@ -18,10 +19,13 @@ use crate::cpython;
 use crate::error::{Error, Status};
 use crate::gate::{Entry, fork, monotonic_ns};
 use crate::object::Pending;
-use crate::primitive::{AtomicBool, AtomicU32, AtomicU64, Condvar, Mutex, Ordering, lock};
+use crate::primitive::{AtomicBool, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// How long Python's main thread waits before it looks whether a signal came.
 const SIGNALS: Duration = Duration::from_millis(50);
+/// How long a thread waits before it looks whether those that could wake it have ended: each time twice as
+/// long, since the look goes through all thread states.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(1600));
 /// How often a tasklet that outlives its kill is killed.
 const KILLS: usize = 10;
 
@@ -31,14 +35,14 @@ pub(super) struct Waiting {
     blocked: Cell<bool>,
     /// Waits, or was woken and has not got Python yet.
     idle: Cell<bool>,
-    rung: Mutex<bool>,
-    bell: Condvar,
+    pub(super) bell: Arc<Bell>,
 }
 
 /// The schedulers that are there, by address. Only changed and read with Python held.
 static ALL: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 /// Those who may make a tasklet runnable without being a thread of Python's.
 static AWAITED: AtomicU32 = AtomicU32::new(0);
+static SERVICES: Mutex<Vec<Service>> = Mutex::new(Vec::new());
 static ENDING: AtomicBool = AtomicBool::new(false);
 static LEAKED: AtomicU64 = AtomicU64::new(0);
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -50,13 +54,8 @@ struct Known(Scheduler);
 unsafe impl Send for Known {}
 
 impl Waiting {
-    pub(super) const fn new() -> Self {
-        Self {
-            blocked: Cell::new(false),
-            idle: Cell::new(false),
-            rung: Mutex::new(false),
-            bell: Condvar::new(),
-        }
+    pub(super) fn new() -> Self {
+        Self { blocked: Cell::new(false), idle: Cell::new(false), bell: Arc::default() }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -92,6 +91,57 @@ pub(super) fn is_awaited() -> bool {
     AWAITED.load(Ordering::Relaxed) > 0
 }
 
+/// A thread of raddle's own, which only hands to Python what others have made.
+#[derive(Clone, Copy, Debug)]
+struct Service {
+    number: u64,
+    /// `None` until the thread begins.
+    ident: Option<u64>,
+    /// Forks of this process when it began.
+    forks: u32,
+    is_busy: fn() -> bool,
+}
+
+/// A thread serves: it keeps the others from being told of a deadlock only while it is busy, and once it
+/// has used tasklets itself. Until this is dropped.
+#[derive(Debug)]
+#[must_use = "the thread serves until the guard is dropped"]
+pub(crate) struct Serving(u64);
+
+impl Serving {
+    /// For a thread that is about to begin. `is_busy` says whether it runs code of others, or will; it is
+    /// called with Python held.
+    pub(crate) fn new(is_busy: fn() -> bool) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: a number alone.
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        lock(&SERVICES).push(Service { number, ident: None, forks: forks(), is_busy });
+        Self(number)
+    }
+
+    /// This is the thread.
+    pub(crate) fn begin(&self) {
+        // SAFETY: tells this thread's own identity.
+        let ident = unsafe { libc::pthread_self() };
+        let mut services = lock(&SERVICES);
+        if let Some(service) = services.iter_mut().find(|service| service.number == self.0) {
+            service.ident = Some(ident);
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        lock(&SERVICES).retain(|service| service.number != self.0);
+    }
+}
+
+/// The threads that serve in this process.
+fn services() -> Vec<Service> {
+    let all = lock(&SERVICES).clone();
+    all.into_iter().filter(|service| service.forks == forks()).collect()
+}
+
 /// Whether this is Python's main thread.
 pub(super) fn is_main_thread(s: Scheduler) -> bool {
     kinds::main_thread() == s.ident.get()
@@ -107,11 +157,19 @@ pub(super) fn is_deadlock(s: Scheduler) -> bool {
     if all.iter().any(|other| *other != s && may_go_on(other)) {
         return false;
     }
-    // A thread without a scheduler may get one.
+    // A thread without a scheduler may get one, unless it serves and has nothing to do.
+    let services = services();
+    if services.iter().any(|service| (service.is_busy)()) {
+        return false;
+    }
+    let serves = |state| {
+        let ident = Some(cpython::tasklet::ident(state));
+        services.iter().any(|service| service.ident == ident)
+    };
     let is_known = |state| all.iter().any(|known| known.state.get() == state);
     let mut state = first_state();
     while !state.is_null() {
-        if !is_known(state) && !cpython::tasklet::is_parked(state) {
+        if !is_known(state) && !cpython::tasklet::is_parked(state) && !serves(state) {
             return false;
         }
         // SAFETY: as above.
@@ -120,7 +178,8 @@ pub(super) fn is_deadlock(s: Scheduler) -> bool {
     true
 }
 
-/// Waits, without Python, until another thread makes a tasklet of this one runnable.
+/// Waits, without Python, until another thread makes a tasklet of this one runnable, or until none can
+/// any more: the caller looks which.
 ///
 /// # Errors
 ///
@@ -128,29 +187,40 @@ pub(super) fn is_deadlock(s: Scheduler) -> bool {
 #[cold]
 pub(super) fn wait(s: Scheduler) -> Result<(), Pending> {
     let on_main = is_main_thread(s);
+    let (mut pause, longest) = LOOKS;
+    let mut look = Instant::now() + pause;
     s.waiting.blocked.set(true);
     s.waiting.idle.set(true);
     let result = loop {
         wait::look(s);
+        open_mail(s);
         if s.current.get().is_some() {
             break Ok(());
         }
-        let until = s.waits.next_due();
+        let patience = patience(s, on_main, look);
         let descriptor = s.waits.descriptor();
         // SAFETY: Python is held, and its state comes back below.
         let state = unsafe { ffi::PyEval_SaveThread() };
         let rung = match descriptor {
-            Some(descriptor) => poll(&s.waiting, descriptor, on_main, until),
-            None => listen(&s.waiting, on_main, until),
+            Some(descriptor) => s.waiting.bell.poll(|| wait::poll(descriptor, Some(patience))),
+            None => s.waiting.bell.listen(patience),
         };
         // SAFETY: given up a few lines ago, on this thread.
         unsafe { ffi::PyEval_RestoreThread(state) };
-        if rung {
+        open_mail(s);
+        if rung || s.current.get().is_some() {
             break Ok(());
         }
         // SAFETY: Python is held.
         if unsafe { ffi::PyErr_CheckSignals() } != 0 {
             break Err(Pending::is_set());
+        }
+        if Instant::now() >= look {
+            if is_deadlock(s) {
+                break Ok(());
+            }
+            pause = longest.min(pause * 2);
+            look = Instant::now() + pause;
         }
     };
     s.waiting.blocked.set(false);
@@ -158,45 +228,37 @@ pub(super) fn wait(s: Scheduler) -> Result<(), Pending> {
     result
 }
 
-/// How long to wait at most: to the next time that a tasklet waits for, or to a look for signals.
-fn longest(on_main: bool, until: Option<u64>) -> Option<Duration> {
+/// How long to wait at most: to the next time that a tasklet waits for, to a look for signals, or to a
+/// look whether others have ended.
+fn patience(s: Scheduler, on_main: bool, look: Instant) -> Duration {
+    let until = s.waits.next_due();
     let left = until.map(|until| Duration::from_nanos(until.saturating_sub(monotonic_ns())));
-    if on_main { Some(left.map_or(SIGNALS, |left| left.min(SIGNALS))) } else { left }
+    let patience = look.saturating_duration_since(Instant::now());
+    let patience = if on_main { patience.min(SIGNALS) } else { patience };
+    left.map_or(patience, |left| left.min(patience))
 }
 
-/// As [`listen`], and for descriptors too: those that tasklets wait for, and one that [`wake`] writes to.
-fn poll(waiting: &Waiting, descriptor: RawFd, on_main: bool, until: Option<u64>) -> bool {
-    if !*lock(&waiting.rung) {
-        wait::poll(descriptor, longest(on_main, until));
+/// Does what other threads have asked for without Python.
+#[inline]
+pub(super) fn open_mail(s: Scheduler) {
+    if s.waiting.bell.has_mail() {
+        open_letters(s);
     }
-    core::mem::take(&mut *lock(&waiting.rung))
 }
 
-fn listen(waiting: &Waiting, on_main: bool, until: Option<u64>) -> bool {
-    let mut rung = lock(&waiting.rung);
-    while !*rung {
-        if let Some(longest) = longest(on_main, until) {
-            let waited = waiting.bell.wait_timeout(rung, longest);
-            let (guard, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
-            rung = guard;
-            if timeout.timed_out() && !*rung {
-                return false;
-            }
-        } else {
-            let waited = waiting.bell.wait(rung);
-            rung = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
+#[cold]
+fn open_letters(s: Scheduler) {
+    let before = s.in_callback.replace(true);
+    for letter in s.waiting.bell.take_mail() {
+        letter.open();
     }
-    *rung = false;
-    true
+    s.in_callback.set(before);
 }
 
 /// Wakes a thread that waits.
 pub(super) fn wake(s: Scheduler) {
     if s.waiting.blocked.replace(false) {
-        *lock(&s.waiting.rung) = true;
-        s.waiting.bell.notify_one();
-        s.waits.ring();
+        s.waiting.bell.ring();
     }
 }
 

@@ -14,10 +14,12 @@ use core::cell::{Cell, RefCell};
 use core::ptr;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3_ffi::{self as ffi, PyMethodDef};
 
+use super::bell::Bell;
 use super::channel::{self, Channel};
 use super::ops::{self, Raw, answer, raise};
 use super::raw::Failed;
@@ -47,12 +49,12 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new(bell: Arc<Bell>) -> Self {
         Self {
             aside: Cell::new(ptr::null_mut()),
             number: Cell::new(0),
             due: RefCell::new(BTreeMap::new()),
-            watches: RefCell::new(Watches::new()),
+            watches: RefCell::new(Watches::new(bell)),
             any: Cell::new(false),
             unlooked: Cell::new(0),
         }
@@ -85,7 +87,7 @@ impl Waits {
 
     /// Makes the descriptor readable. Called with Python held, on any thread.
     pub(super) fn ring(&self) {
-        self.watches.borrow().ring();
+        self.watches.borrow().bell().write();
     }
 
     fn number(&self) -> u64 {
@@ -113,7 +115,7 @@ impl Waits {
     /// The thread ends: nobody here goes on any more.
     pub(super) fn end(&self) {
         self.due.borrow_mut().clear();
-        self.watches.replace(Watches::new());
+        self.watches.borrow_mut().end();
         self.count();
         ops::xdecref(self.aside.replace(ptr::null_mut()));
     }

@@ -20,7 +20,7 @@ use super::ops::{self, Raw, raise, refuse};
 use super::schedule::schedule;
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::{count, task, timer};
+use super::{count, lines, task, timer};
 use crate::gate::monotonic_ns;
 use crate::object::{Kind, Pending};
 use crate::primitive::{AtomicBool, Ordering};
@@ -340,7 +340,7 @@ pub(super) fn run(limit: Limit, flags: i32) -> Result<Raw, Pending> {
     let s = Scheduler::here()?;
     let me = s.caller()?;
     if s.switch_trap.get() != 0 && s.runcount.get() > 1 {
-        return refuse("switch_trap");
+        return refuse(lines::SWITCH_TRAP);
     }
     let limited = !matches!(limit, Limit::None);
     let owns = limited && s.watch.owner.get().is_none();

@@ -6,7 +6,9 @@
 use core::ffi::c_int;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
+use super::bell::Bell;
 use super::ops;
 use super::state::Task;
 use super::thread;
@@ -34,11 +36,13 @@ pub(super) struct Watches {
     /// Forks of this process when they were made: a child must not change its parent's.
     forks: u32,
     watched: BTreeMap<RawFd, Vec<Watch>>,
+    /// Writes to the eventfd.
+    bell: Arc<Bell>,
 }
 
 impl Watches {
-    pub(super) const fn new() -> Self {
-        Self { epoll: -1, event: -1, forks: 0, watched: BTreeMap::new() }
+    pub(super) fn new(bell: Arc<Bell>) -> Self {
+        Self { epoll: -1, event: -1, forks: 0, watched: BTreeMap::new(), bell }
     }
 
     pub(super) fn is_any(&self) -> bool {
@@ -90,6 +94,7 @@ impl Watches {
             return Err(pending);
         }
         (self.epoll, self.event, self.forks) = (epoll, event, thread::forks());
+        self.bell.set_descriptor(event);
         Ok(())
     }
 
@@ -100,6 +105,9 @@ impl Watches {
         for (new, old) in [(self.epoll, epoll), (self.event, event)] {
             // SAFETY: two descriptors that are ours.
             unsafe { libc::dup3(new, old, libc::O_CLOEXEC) };
+            if new == self.event {
+                self.bell.set_descriptor(old);
+            }
             close(new);
         }
         (self.epoll, self.event) = (epoll, event);
@@ -163,13 +171,18 @@ impl Watches {
         self.event >= 0 && self.forks == thread::forks()
     }
 
-    /// Makes the instance's descriptor readable.
-    pub(super) fn ring(&self) {
-        if self.is_ours() {
-            let one: u64 = 1;
-            // SAFETY: eight bytes. It fails only where so much was written that it is readable anyway.
-            unsafe { libc::write(self.event, (&raw const one).cast(), size_of::<u64>()) };
-        }
+    /// What makes the instance's descriptor readable.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn end(&mut self) {
+        self.bell.set_descriptor(-1);
+        close(self.epoll);
+        close(self.event);
+        (self.epoll, self.event) = (-1, -1);
+        self.watched.clear();
     }
 
     /// Forgets that it was rung.
@@ -213,8 +226,7 @@ impl Watches {
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        close(self.epoll);
-        close(self.event);
+        self.end();
     }
 }
 

@@ -21,6 +21,7 @@ use crate::gate::{self, Entry, control};
 use crate::primitive::{AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock};
 use crate::relay::bell::Bell;
 use crate::relay::stopper::PATIENCE;
+use crate::tasklet::thread::Serving;
 
 /// How many records wait at most, and how many bytes of each need no memory of their own.
 const SLOTS: usize = 4096;
@@ -133,6 +134,11 @@ thread_local! {
 #[inline]
 pub(super) fn is_handing() -> bool {
     HANDING.get()
+}
+
+/// Whether there are records that handlers have not got yet, or the worker runs some.
+fn is_busy() -> bool {
+    LOG.office().done < LOG.ring.begun()
 }
 
 /// Starts the worker, unless one is there. The first record of a thread does so by itself.
@@ -306,10 +312,11 @@ impl Log {
         // Makes it a child's own after a fork, so that no producer has to.
         let _number = self.bell.get().map(Bell::fd);
         let worker = std::thread::Builder::new().name("raddle log".to_owned());
+        let serving = Serving::new(is_busy);
         office.alive = true;
         office.stop = false;
         self.post.begin();
-        if let Err(error) = worker.spawn(|| self.work()) {
+        if let Err(error) = worker.spawn(|| self.work(serving)) {
             office.alive = false;
             self.post.reopen();
             return Err(no_thread(error));
@@ -425,7 +432,8 @@ impl Log {
     }
 
     /// What the worker does.
-    fn work(&'static self) {
+    fn work(&'static self, serving: Serving) {
+        serving.begin();
         self.ring.touch();
         let mut desk = Desk::new();
         let mut quiet = 0;
