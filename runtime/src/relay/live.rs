@@ -10,7 +10,7 @@ use crate::gate::control;
 use crate::primitive::{Mutex, lock};
 
 /// Something that wakes its waiters when it is told to stop. Never waits.
-pub(super) trait Stop: Send + Sync {
+pub(crate) trait Stop: Send + Sync {
     /// Wakes everybody who waits, for good.
     fn stop(&self);
 }
@@ -24,7 +24,7 @@ struct Live {
 static LIVE: Mutex<Live> = Mutex::new(Live { all: Vec::new(), stopped: 0 });
 
 /// Has it stopped by [`stop_all`].
-pub(super) fn add(what: &Arc<impl Stop + 'static>) {
+pub(crate) fn add(what: &Arc<impl Stop + 'static>) {
     let weak: Weak<dyn Stop> = Arc::downgrade(what) as Weak<dyn Stop>;
     let mut live = lock(&LIVE);
     if live.stopped == control::generation() {

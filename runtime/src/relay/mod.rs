@@ -34,7 +34,7 @@ mod fork {
     }
 }
 #[cfg(not(raddle_loom))]
-mod live;
+pub(crate) mod live;
 pub mod log;
 #[cfg(not(raddle_loom))]
 mod outlet;

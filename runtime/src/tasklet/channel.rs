@@ -317,6 +317,26 @@ pub(super) fn next_value(channel: Channel) -> Raw {
     ops::answer(act(channel, ops::none(), Direction::Receive, core::ptr::null()))
 }
 
+/// Lets the one who has waited longest go on with a value, whose reference this takes; nobody is switched
+/// to. What it had to send, owned.
+///
+/// # Errors
+///
+/// The value, if nobody waits.
+pub(super) fn serve(channel: Channel, value: Raw) -> Result<Raw, Raw> {
+    while let Some(task) = channel.first() {
+        take_out(task);
+        if let Some(home) = task.home.get().filter(|home| home.is_alive()) {
+            let had = task.tempval.replace(value);
+            home.insert(task);
+            thread::wake(home);
+            return Ok(had);
+        }
+        task.decref();
+    }
+    Err(value)
+}
+
 /// Lets all who wait go on, each with `None` if it receives; in the order in which they waited.
 pub(super) fn clear(channel: Channel) {
     while let Some(task) = channel.first() {

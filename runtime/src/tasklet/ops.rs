@@ -8,7 +8,7 @@
 use core::ffi::{CStr, c_int};
 use core::ptr;
 
-use pyo3::Python;
+use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
 
 use crate::object::{Kind, Pending};
@@ -21,6 +21,12 @@ pub(super) type Raw = *mut PyObject;
 pub(super) fn held() -> Python<'static> {
     // SAFETY: all of this module tree runs with Python held: its head says so.
     unsafe { Python::assume_attached() }
+}
+
+/// An owned reference in PyO3's form, for Rust's face.
+pub(super) fn owned(py: Python<'_>, object: Raw) -> Bound<'_, PyAny> {
+    // SAFETY: owned, as the caller says; not null, as all that this module tree passes.
+    unsafe { Bound::from_owned_ptr(py, object) }
 }
 
 /// One reference more.

@@ -166,6 +166,17 @@ pub fn set_schedule_all(channel: *mut PyObject, flag: bool) -> Result<(), Failed
     Ok(())
 }
 
+/// [`channel::serve`] for a bare object.
+pub(super) fn serve(channel: *mut PyObject, value: Raw) -> Result<Raw, Raw> {
+    match a_channel(channel) {
+        Ok(channel) => channel::serve(channel, value),
+        Err(_) => {
+            ops::forget_raised();
+            Err(value)
+        }
+    }
+}
+
 /// Lets all who wait at a channel go on.
 ///
 /// # Errors
