@@ -11,6 +11,8 @@ pub mod shutdown;
 pub mod situations;
 #[cfg(not(raddle_loom))]
 pub mod storm;
+#[cfg(not(raddle_loom))]
+pub mod tasklets;
 
 use std::thread::{Builder, JoinHandle};
 
