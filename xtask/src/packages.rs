@@ -123,6 +123,12 @@ const NEEDS: &[Need] = &[
         ["libgirepository1.0-dev", "gobject-introspection-devel", "gobject-introspection"],
     ),
     want(Probe::Module("cairo"), &[Bench], ["libcairo2-dev", "cairo-devel", "cairo"]),
+    // The oracle of the tasklets' switches.
+    of_python(want(
+        Probe::Python("import greenlet"),
+        TESTS,
+        ["python3-greenlet", "python3-greenlet", "python-greenlet"],
+    )),
     // The interpreter's own tests of asyncio, which raddle's loop has to pass.
     want(
         Probe::Python("import test.test_asyncio"),
@@ -144,6 +150,9 @@ pub(crate) const PEERS: &[(&str, &str)] = &[
     ("spead2", "spead2"),
     ("uvloop", "uvloop"),
 ];
+
+/// What runs the tests in Python, and what some of them compare with, where the interpreter has no pytest.
+pub(crate) const RUNNERS: &[(&str, &str)] = &[("greenlet", "greenlet"), ("pytest", "pytest")];
 
 /// What the stream is sent by, and computed with, in its tests; without them some are skipped.
 pub(crate) const SENDERS: &[(&str, &str)] = &[("numpy", "numpy"), ("spead2", "spead2")];

@@ -109,7 +109,7 @@ fn with_pytest(site: &Site, report: &mut Report) -> Result<String> {
     if site.imports(&executable, "pytest") {
         return Ok(executable);
     }
-    let python = site.with_packages(report, "venv", &[("pytest", "pytest")]);
+    let python = site.with_packages(report, "venv", packages::RUNNERS);
     if site.imports(&python, "pytest") {
         Ok(python)
     } else {
