@@ -1,5 +1,9 @@
 //! Models of the list under a queue of completions: no wake-up is lost, each value comes out once, and
 //! in order, whoever closes it meanwhile. Run by `cargo xtask test`.
+//!
+//! Mutants seen to fail: a list that never rings, always rings, or sleeps on what came; a push that does
+//! not release, a take or a close that does not acquire, a claim or its end that is relaxed. Not seen: a
+//! relaxed way from AWAKE to IDLE, since the models' bell is a lock, which orders as much by itself.
 #![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 

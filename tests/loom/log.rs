@@ -1,4 +1,8 @@
 //! Models of the log's ring, and of its worker's sleep and end: no record is torn, twice or forgotten.
+//!
+//! Mutants seen to fail: each of the ring's four orderings relaxed (a writer's look at a turn and its
+//! publishing, the reader's look and its freeing), the fence of either side left out, a drop that is
+//! counted or taken relaxed, and a report that takes its first time as it finds it.
 #![forbid(unsafe_code)]
 #![cfg(raddle_loom)]
 

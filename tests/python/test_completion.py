@@ -348,6 +348,38 @@ def test_queues_are_closed_before_python_ends():
     assert out == "refused\n"
 
 
+def test_a_subinterpreter_has_no_queue_and_waits_for_no_log():
+    out = run_python(
+        """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import raddle
+        code = '''if True:
+            import raddle, raddle.log
+            for refused in raddle.Completions, raddle.log.flush, raddle.log.stop:
+                try:
+                    refused()
+                except RuntimeError as error:
+                    assert "main interpreter" in str(error), error
+                else:
+                    raise AssertionError(refused)
+            semaphore, ring = raddle.Semaphore(1), raddle.Ring(1)
+            ring.push([ring])
+            assert semaphore.get() and not semaphore.get(0.01) and ring.pop()
+            print("refused", flush=True)'''
+        other = interpreters.create(*(["legacy"] if hasattr(interpreters, "exec") else []))
+        interpreters.run_string(other, code)
+        interpreters.destroy(other)
+        queue = raddle.Completions()
+        queue.post(print, "ran")
+        assert queue.drain() == 1
+        """
+    ).stdout
+    assert out == "refused\nran\n"
+
+
 def test_it_is_subclassed_and_weakly_referenced():
     class Mine(raddle.Completions):
         pass

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use raddle::relay::{Interrupted, Plain, PushError, ReleasePython, Ring, WaitError};
-use raddle::{Options, enter, gate};
-use raddle_tests::python::{run, start};
+use raddle::{enter, gate};
+use raddle_tests::python::{run, start_for_ctrl_c};
 use raddle_tests::{in_child, spawn};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -113,7 +113,7 @@ fn a_full_ring_lets_a_push_in_as_soon_as_there_is_room() {
 #[test]
 fn the_tag_is_passed_through_both_ways() {
     in_child("the_tag_is_passed_through_both_ways", || {
-        let runtime = start(&Options::new().signal_handlers(true));
+        let runtime = start_for_ctrl_c();
         let ring = Arc::new(Ring::new(1).unwrap());
         let native = {
             let ring = Arc::clone(&ring);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use raddle::relay::{Interrupted, Plain, ReleasePython, Semaphore, WaitError};
 use raddle::{Options, Status, enter, gate};
-use raddle_tests::python::{run, start};
+use raddle_tests::python::{run, start, start_for_ctrl_c};
 use raddle_tests::{in_child, spawn};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -139,7 +139,7 @@ fn interrupted_after() -> Duration {
 fn a_signal_handler_that_raises_ends_the_wait_and_takes_no_token() {
     in_child("a_signal_handler_that_raises_ends_the_wait_and_takes_no_token", || {
         // This thread is Python's main one and not the process's: the kernel sends the signal there.
-        let runtime = start(&Options::new().signal_handlers(true));
+        let runtime = start_for_ctrl_c();
         // A machine with a load on it may be late once, and not five times.
         let soon = (0..5).any(|_| interrupted_after() < Duration::from_millis(100));
         assert!(soon, "five waits went on for 100 ms after the signal");
@@ -150,7 +150,7 @@ fn a_signal_handler_that_raises_ends_the_wait_and_takes_no_token() {
 #[test]
 fn a_plain_wait_is_not_ended_by_a_signal() {
     in_child("a_plain_wait_is_not_ended_by_a_signal", || {
-        let runtime = start(&Options::new().signal_handlers(true));
+        let runtime = start_for_ctrl_c();
         let semaphore = new();
         let sender = interrupt(&semaphore);
         let late = semaphore.get_within(Plain, Duration::from_millis(150));

@@ -15,6 +15,19 @@ pub fn start(options: &Options) -> Runtime {
     Runtime::start(options).expect("Python starts")
 }
 
+/// Starts Python so that Ctrl-C raises KeyboardInterrupt, also where whoever runs the tests has them
+/// ignore it, as a shell does with what it runs in the background.
+///
+/// # Panics
+///
+/// If it cannot be started.
+#[must_use]
+pub fn start_for_ctrl_c() -> Runtime {
+    let runtime = start(&Options::new().signal_handlers(true));
+    run("import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)");
+    runtime
+}
+
 /// Runs statements and gives what they leave in `r`, as text; empty if they leave nothing.
 ///
 /// # Panics

@@ -21,12 +21,16 @@ _RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 def threshold(name: str) -> int:
     """The lowest level that the logger wants."""
-    logger = logging.getLogger(name)
-    if type(logger).isEnabledFor is not logging.Logger.isEnabledFor:
+    try:
+        logger = logging.getLogger(name)
+        if type(logger).isEnabledFor is not logging.Logger.isEnabledFor:
+            return ASK
+        if logger.disabled:
+            return OFF
+        return max(logger.getEffectiveLevel(), logger.manager.disable + 1)
+    except Exception:
+        # A logger that cannot say, which is nothing that another logger's setLevel() should raise.
         return ASK
-    if logger.disabled:
-        return OFF
-    return max(logger.getEffectiveLevel(), logger.manager.disable + 1)
 
 
 def _thread_name(ident: int, native_id: int, name: str) -> str:

@@ -177,15 +177,16 @@ impl Semaphore {
     /// Takes a token if one is there, and leaves the bell alone.
     #[inline]
     fn take<const LEFT: bool>(&self) -> Result<(), WaitError> {
-        // Relaxed: the exchange below reads it anew, and a refusal gives nothing to see.
+        // Relaxed: the exchange below reads it anew, as does whoever is told of the stop.
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             if word & TOKENS == 0 || !LEFT && word & STOPPED != 0 {
-                return Err(if word & STOPPED == 0 {
-                    WaitError::TimedOut
-                } else {
-                    WaitError::Stopped
-                });
+                if word & STOPPED == 0 {
+                    return Err(WaitError::TimedOut);
+                }
+                // Acquire: see `stop`.
+                self.look();
+                return Err(WaitError::Stopped);
             }
             // Acquire: see `add`.
             match self.word.compare_exchange_weak(

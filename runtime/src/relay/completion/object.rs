@@ -14,6 +14,7 @@ use super::python::{self, reference};
 use super::queue::{Completions, Full, Why};
 use crate::arguments;
 use crate::class::{self, Class};
+use crate::cpython;
 use crate::error::{Error, Status};
 use crate::gate::{self, Raised};
 use crate::object::{self, Kind, Object, Pending};
@@ -40,6 +41,11 @@ impl Class for Face {
         arguments: *mut PyObject,
         keywords: *mut PyObject,
     ) -> Result<Self, Pending> {
+        if !cpython::is_main_interpreter(py) {
+            let line =
+                "queues of completions belong to the main interpreter: raddle serves no other";
+            return Err(Pending::new(py, Kind::Runtime, line));
+        }
         // SAFETY: what CPython called the type with.
         let [capacity] = unsafe {
             arguments::bind_tuple(py, "Completions", [c"capacity"], 0, arguments, keywords)

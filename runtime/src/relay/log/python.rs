@@ -11,6 +11,7 @@ use super::outward::{self, Outward};
 use super::{Fields, Record, Target, Value, desk, worker};
 use crate::arguments::{Bound, bind, timeout};
 use crate::class::{method, method_alone};
+use crate::cpython;
 use crate::gate::control;
 use crate::object::{self, Kind, Object, Pending, Raised};
 
@@ -45,6 +46,16 @@ unsafe extern "C" fn log_start(_: *mut PyObject, _: *mut PyObject) -> *mut PyObj
     })
 }
 
+/// Refuses to wait where the worker cannot be let in: code of a subinterpreter is not what gives Python up
+/// to it.
+fn may_wait(py: Python<'_>) -> Result<(), Pending> {
+    if cpython::is_main_interpreter(py) {
+        return Ok(());
+    }
+    let line = "the log's worker belongs to the main interpreter: wait for it there";
+    Err(Pending::new(py, Kind::Runtime, line))
+}
+
 /// How long a wait of Python's main thread leaves signals alone.
 const SLICE: Duration = Duration::from_millis(50);
 
@@ -77,6 +88,7 @@ unsafe extern "C" fn log_stop(
     keywords: *mut PyObject,
 ) -> *mut PyObject {
     run(|py| {
+        may_wait(py)?;
         // SAFETY: what CPython called with.
         let [limit] = unsafe { bind(py, "stop", [c"timeout"], 0, arguments, count, keywords) }?;
         // SAFETY: null or alive.
@@ -94,6 +106,7 @@ unsafe extern "C" fn log_flush(
     keywords: *mut PyObject,
 ) -> *mut PyObject {
     run(|py| {
+        may_wait(py)?;
         // SAFETY: what CPython called with.
         let [limit] = unsafe { bind(py, "flush", [c"timeout"], 0, arguments, count, keywords) }?;
         // SAFETY: null or alive.
