@@ -5,7 +5,7 @@
 
 #define WAITING 4096
 #define KEPT 1000                /* lines in the view */
-#define AT_ONCE 40               /* laying out text takes time, and a frame has 16 ms */
+#define AT_ONCE 80               /* laying out text takes time, and a frame has 16 ms */
 #define LONGEST_THREAD 15
 #define THREAD_COLUMN 10
 

@@ -18,8 +18,7 @@
 
 #define SETTLE_FRAMES 20                        /* until the window has its size and its fonts */
 #define QUIET_US (1500 * G_TIME_SPAN_MILLISECOND)
-#define ROUND 6                                 /* frames: what takes longer has one of them each */
-#define ROUNDS_TO_LABELS 3
+#define ROUND 12                                /* frames: what takes longer has one of them each */
 #define BEAT_EVERY_MS 100
 #define NO_PROGRESS 0.001
 #define HURRY_SECONDS 0.5
@@ -244,13 +243,12 @@ on_frame (gpointer frames, gpointer user_data)
     case 0:
       (void) notes_show (self->notes);
       break;
-    case 2:
+    case 4:
       if (self->work && !self->over && work_show (self->work))
         end_work (self);
       break;
-    case 4:
-      if (self->frame / ROUND % ROUNDS_TO_LABELS == 0)
-        label_all (self);
+    case 8:
+      label_all (self);
       if (self->work)
         take_picture_when_due (self);
       break;
