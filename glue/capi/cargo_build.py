@@ -47,6 +47,9 @@ def manifests(paths):
 
 def main():
     args = options()
+    # One path for one crate: by way of a link in subprojects/ cargo would take it for another, and
+    # build it again beside the first.
+    args.manifest = args.manifest.resolve()
     command = [args.cargo, "build", "--quiet", "--locked", "--manifest-path", str(args.manifest),
                "--profile", args.profile, "--target-dir", str(args.target_dir),
                *vendored(args.manifest.with_name("vendor"))]
