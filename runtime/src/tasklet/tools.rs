@@ -166,8 +166,10 @@ pub(super) fn is_gone(body: &Body) {
 /// The stack that this thread was made with.
 fn own_stack() -> (*mut u8, usize) {
     let mut attributes = core::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    // SAFETY: names this thread.
+    let here = unsafe { libc::pthread_self() };
     // SAFETY: this thread, and a place for its attributes.
-    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+    if unsafe { libc::pthread_getattr_np(here, attributes.as_mut_ptr()) } != 0 {
         return (ptr::null_mut(), 0);
     }
     let (mut base, mut size) = (ptr::null_mut(), 0);
