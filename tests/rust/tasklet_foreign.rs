@@ -1,6 +1,7 @@
 //! Tasklets under the frames of somebody else's PyO3, which raddle cannot see: what docs/caveats.md says of them.
 #![forbid(unsafe_code)]
 
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -40,6 +41,12 @@ fn three() -> i32 {
     Python::attach(|py| py.eval(c"1 + 2", None, None).and_then(|sum| sum.extract()).expect("a sum"))
 }
 
+/// Tells the parent, at once.
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).expect("the parent listens");
+}
+
 const SLEEPS: &str = "if True:
     import sys
     from raddle import stackless
@@ -54,9 +61,9 @@ fn a_tasklet_that_sleeps_in_a_pyfunction_leaves_pyo3s_count_wrong() {
         let _runtime = start(&Options::new());
         assert_eq!(run_beside(SLEEPS), "True");
         assert!(!raddle::gate::is_held());
-        println!("asleep");
+        say("asleep");
         // PyO3 takes this thread for attached, as it still counts the sleeping call, and does not attach.
-        println!("computed {}", three());
+        say(&format!("computed {}", three()));
     };
     if let Some(seen) = child.run(body) {
         assert!(seen.stdout.contains("asleep"), "{}", seen.story());
