@@ -41,7 +41,17 @@ def of_gbulb():
     except Exception as error:
         missing("gbulb", error)
         return None
-    return "gbulb", lambda: gbulb.GLibEventLoop(gbulb.glib_events.GLib.MainContext.new())
+
+    class Loop(gbulb.GLibEventLoop):
+        """gbulb was given up before PyGObject 3.50, which asks a running loop for these."""
+
+        def running(self, quit):
+            return contextlib.nullcontext()
+
+        def paused(self):
+            return contextlib.nullcontext()
+
+    return "gbulb", lambda: Loop(context=gbulb.glib_events.GLib.MainContext.new())
 
 
 FLOOR = "asyncio's epoll loop", asyncio.SelectorEventLoop
