@@ -32,7 +32,7 @@ def of_pygobject():
     except ImportError:
         missing("gi.events", "this PyGObject has no event loop (it came with 3.50)")
         return None
-    return "gi.events", lambda: Theirs(GLib.MainContext.new())
+    return "gi.events", lambda: Theirs(GLib.MainContext.new()), Theirs
 
 
 def of_gbulb():
@@ -156,11 +156,66 @@ def beside_idle(make, descriptors):
     return chain(made, "call_soon_threadsafe")
 
 
+#: A redraw of GDK's at 60 Hz, and a timer: priority and interval in milliseconds.
+SOURCES = {"glib.redraw_beside_tasks": (120, 16), "glib.timer_beside_tasks": (0, 10)}
+
+
+def firings(make, priority, interval, busy):
+    """A second in which three tasks never sleep, or do nothing else: nanoseconds from one firing of a source to the next."""
+
+    def run():
+        from gi.repository import GLib
+
+        context, fired = GLib.MainContext.new(), 0
+
+        def fire(*_):
+            nonlocal fired
+            fired += 1
+            return True
+
+        source = GLib.timeout_source_new(interval)
+        source.set_priority(priority)
+        source.set_callback(fire)
+        source.attach(context)
+
+        async def never_sleep(end):
+            while time.perf_counter() < end:
+                await asyncio.sleep(0)
+
+        async def second():
+            end = time.perf_counter() + 1
+            await asyncio.gather(*(never_sleep(end) if busy else asyncio.sleep(1) for _ in range(3)))
+
+        with contextlib.closing(make(context)) as loop:
+            begun = time.perf_counter_ns()
+            loop.run_until_complete(second())
+            spent = time.perf_counter_ns() - begun
+        source.destroy()
+        return spent / max(fired, 1)
+
+    return run
+
+
+def redraws(pygobject):
+    """How often sources of others fire beside tasks that never sleep; the floor is a loop that is idle."""
+    for name, (priority, interval) in SOURCES.items():
+        if not wanted(name):
+            continue
+        try:
+            import gi  # noqa: F401 (what makes the sources)
+        except ImportError as error:
+            return missing(name, error)
+        peer = pygobject and (pygobject[0], firings(pygobject[2], priority, interval, True))
+        floor = "beside tasks that sleep", firings(GLibEventLoop, priority, interval, False)
+        measure(name, firings(GLibEventLoop, priority, interval, True), peer, floor, rounds=3)
+
+
 def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     warnings.simplefilter("ignore")
-    peers = [peer for peer in (of_pygobject(), of_gbulb()) if peer]
+    pygobject = of_pygobject()
+    peers = [peer[:2] for peer in (pygobject, of_gbulb()) if peer]
 
     def beside(name, round_of, rounds):
         if not wanted(name):
@@ -172,6 +227,7 @@ def main():
     beside("glib.call_soon", chain, 11)
     for connections in (1, 100, 1000):
         beside(f"glib.echo_{connections}", lambda make, count=connections: echo(make, count), 5)
+    redraws(pygobject)
     if wanted("glib.idle_fds"):
         many = min(10_000, most - 100)
         measure(
