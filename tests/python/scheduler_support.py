@@ -8,7 +8,8 @@ import pytest
 import raddle
 from raddle import stackless
 
-MainContext = pytest.importorskip("raddle.asyncio", reason="this raddle was built without GLib").MainContext
+of_glib = pytest.importorskip("raddle.asyncio", reason="this raddle was built without GLib")
+MainContext, GLibEventLoop = of_glib.MainContext, of_glib.GLibEventLoop
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Tasklets on a GLib main context: turns, errors, several threads, nested loops, ends."""
 
+import contextlib
 import gc
+import pathlib
 import threading
 import time
 
@@ -8,7 +10,7 @@ import pytest
 
 import raddle
 from raddle import stackless
-from scheduler_support import MainContext, context, hooked, iterate_until, spawn  # noqa: F401
+from scheduler_support import GLibEventLoop, MainContext, context, hooked, iterate_until, spawn  # noqa: F401
 from stackless_support import nothing_is_left, run_python  # noqa: F401
 
 
@@ -370,3 +372,33 @@ thread.join()
 print(log, stackless.leaked_tasklets())
 """
     assert run_python(program).strip() == "['ended'] []"
+
+
+def test_a_run_where_nobody_else_may_go_on_returns(context):
+    """The main tasklet waits for its turn inside a dispatch, and another dispatch is open in a tasklet."""
+    log = []
+
+    async def main():
+        while "turned" not in log:
+            stackless.schedule()  # In the loop's dispatch, on the main tasklet.
+
+    def turns():
+        spawn(runs)
+        while "ran" not in log:
+            context.iteration(True)
+        log.append("turned")
+
+    def runs():
+        log.append(stackless.run())
+        log.append("ran")
+
+    with contextlib.closing(GLibEventLoop(context)) as loop:
+        spawn(turns)
+        loop.run_until_complete(main())
+    assert log == [None, "ran", "turned"]
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_a_storm_of_everything_ends_well(seed):
+    program = pathlib.Path(__file__).with_name("scheduler_storm.py").read_text()
+    assert run_python(program, seed, 1).startswith(f"seed {seed} ")

@@ -5,6 +5,7 @@ use core::{ffi::CStr, ptr};
 use pyo3_ffi::PyObject;
 
 use crate::error::Closed;
+use crate::shelf::{self, Key};
 
 /// Takes the exception that is set, or null. Python is held.
 pub(crate) fn take_pending() -> *mut PyObject {
@@ -96,8 +97,8 @@ fn text_of(object: *mut PyObject) -> String {
     result
 }
 
-/// Whether an exception that was taken asks for an end: KeyboardInterrupt and SystemExit do.
-/// Python is held.
+/// Whether an exception that was taken asks for an end: KeyboardInterrupt and SystemExit do, but for the
+/// one that ends a tasklet. Python is held.
 pub(super) fn asks_for_end(exception: *mut PyObject) -> bool {
     // SAFETY: a class that lives as long as the interpreter.
     let interrupt = unsafe { pyo3_ffi::PyExc_KeyboardInterrupt };
@@ -105,7 +106,8 @@ pub(super) fn asks_for_end(exception: *mut PyObject) -> bool {
     let exit = unsafe { pyo3_ffi::PyExc_SystemExit };
     // SAFETY: Python is held; an exception and a class.
     let is = |kind| unsafe { pyo3_ffi::PyErr_GivenExceptionMatches(exception, kind) } != 0;
-    is(interrupt) || is(exit)
+    let of_tasklet = shelf::find(Key::TaskletExit).map(core::ptr::NonNull::as_ptr);
+    is(interrupt) || is(exit) && !of_tasklet.is_some_and(is)
 }
 
 /// Hands an exception that was taken to `sys.unraisablehook`, with the object that it is about.

@@ -79,6 +79,8 @@ fn prepared(s: Scheduler, prev: Task, next: Task) -> Result<Back, Pending> {
     wait::look_now_and_then(s);
     let next = watchdog::soft_interrupt(s, prev, next);
     if prev == next {
+        // It may have been put back into a queue in which others wait who must not go on now.
+        s.current.set(Some(prev));
         thread::open_mail(s);
         let value = bomb::explode(prev.claim());
         return Ok(Back { value, switched: false });

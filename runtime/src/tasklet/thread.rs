@@ -194,7 +194,7 @@ pub(super) fn wait(s: Scheduler) -> Result<(), Pending> {
     let result = loop {
         wait::look(s);
         open_mail(s);
-        if s.current.get().is_some() {
+        if s.turn().is_some() {
             break Ok(());
         }
         let patience = patience(s, on_main, look);
