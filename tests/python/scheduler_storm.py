@@ -147,8 +147,13 @@ class Storm:
             for channel in self.channels:
                 channel.clear()
             thread.join(0.01)
-        left = stackless.kill_all()
         raddle.detach_scheduler(self.context)
+        for _ in range(20):
+            # Those that have not begun yet begin, and may have to be killed then.
+            left = stackless.kill_all()
+            stackless.run()
+            if not left and stackless.runcount == 1 and not stackless.tasklet_stats()["alive"]:
+                break
         return left
 
     def report(self, about):

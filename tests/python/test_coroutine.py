@@ -428,23 +428,22 @@ def test_a_closed_loop_gives_the_tasklets_to_the_next_one(play):
 
 def test_busy_tasklets_leave_the_loop_its_time(play):
     async def main():
-        ticks, stop = 0, []
+        spins, stop = [0], []
 
         def busy():
             while not stop:
+                spins[0] += 1
                 stackless.schedule()
 
         attach()
         spawn(busy), spawn(busy)
-        end = time.monotonic() + 0.5
-        while time.monotonic() < end:
-            await asyncio.sleep(0.01)
-            ticks += 1
+        for _ in range(20):
+            await asyncio.sleep(0.001)  # Within the time that play gives, however loaded the machine is.
         stop.append(1)
         await asyncio.sleep(0.01)
-        return ticks
+        return spins[0]
 
-    assert play(main()) >= 15
+    assert play(main()) > 100
 
 
 def test_another_loop_of_the_same_thread_is_refused():
