@@ -73,13 +73,12 @@ impl<T> From<SendError<T>> for Fault {
 ///     let numbers = Channel::<u32>::new(py)?;
 ///     let receiving = numbers.clone();
 ///     let sum = tasklet::spawn(py, move |py| {
-///         receiving.iter(py).sum::<Result<u32, _>>()
+///         receiving.iter(py).take(4).sum::<Result<u32, _>>()
 ///     })?;
 ///     for number in 1..=4 {
 ///         numbers.send(py, number).map_err(tasklet::Fault::from)?;
 ///     }
-///     numbers.close(py);
-///     Ok::<_, JoinError>(sum.join(py)?)
+///     sum.join(py)
 /// })??;
 /// assert_eq!(sum?, 10);
 /// # runtime.stop(None)?;
@@ -183,7 +182,8 @@ impl<T: 'static> Channel<T> {
         })
     }
 
-    /// Lets nobody wait any more: who waits already, or comes to meet one of them, is served still.
+    /// Lets nobody wait any more. Who waits already stays, and is served by whoever comes; nobody else is
+    /// told, so close a channel before its last value, or [`clear`](Self::clear) it afterwards.
     pub fn close(&self, py: Python<'_>) {
         self.0.set_closed(py, true);
     }
