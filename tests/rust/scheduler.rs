@@ -1,6 +1,5 @@
 //! A main context that runs tasklets, from Rust with gtk-rs types. Each test is a process of its own.
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
