@@ -10,7 +10,7 @@
 //! and may be weakly referenced, subclassed and collected. The value is shared by every thread that
 //! holds a reference, so its methods take `&self`, and it is dropped wherever the last one goes:
 //! always with Python held. A type whose objects are laid out otherwise, and that brings all its slots
-//! along, is made by [`make`]; the rows of tables are the same for both.
+//! along, is made by `make`; the rows of tables are the same for both.
 
 use core::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
 use core::mem::offset_of;

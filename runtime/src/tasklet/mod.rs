@@ -17,7 +17,7 @@
 //!
 //! # From Rust
 //!
-//! [`spawn`] runs a closure as a tasklet, [`spawn_callable`] a Python callable; a [`Tasklet`] is joined for
+//! [`spawn()`] runs a closure as a tasklet, [`spawn_callable`] a Python callable; a [`Tasklet`] is joined for
 //! what it gives. [`Channel`]s carry values of one type, and their [`Sender`]s and [`Receiver`]s are for
 //! threads without Python. [`raw`] has everything else, on bare objects.
 //!

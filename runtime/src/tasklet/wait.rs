@@ -8,7 +8,7 @@
 //!
 //! Since they wait at a channel, they are killed, thrown at and collected as at any other. Whoever wakes
 //! one takes it out of all three; one that is woken otherwise takes itself out when it goes on. So what
-//! the tables lend is alive: its tasklet is suspended in [`wait`].
+//! the tables lend is alive: its tasklet is suspended in `wait`.
 
 use core::cell::{Cell, RefCell};
 use core::ptr;
