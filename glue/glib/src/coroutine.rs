@@ -81,7 +81,7 @@ unsafe extern "C" fn call(
 ///
 /// # Errors
 ///
-/// As [`event_loop`](crate::event_loop); [`Status::Invalid`] if `cancellable` is no `GCancellable`. The work
+/// As [`event_loop`](crate::event_loop()); [`Status::Invalid`] if `cancellable` is no `GCancellable`. The work
 /// is dropped then.
 ///
 /// # Safety
@@ -132,7 +132,7 @@ pub unsafe fn start(
 ///
 /// # Errors
 ///
-/// As [`event_loop`](crate::event_loop); [`Status::Invalid`] if it is not callable, or `cancellable` is no
+/// As [`event_loop`](crate::event_loop()); [`Status::Invalid`] if it is not callable, or `cancellable` is no
 /// `GCancellable`.
 pub fn spawn<F>(
     context: &MainContext,

@@ -1,7 +1,6 @@
 //! What the gate does on real threads, with a real Python that these tests share.
 //!
 //! Starting and stopping, forks and crashes need processes of their own: tests/rust.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
 use std::sync::{Once, mpsc};
 use std::time::{Duration, Instant};

@@ -121,7 +121,6 @@ mod tests {
             let sum = (1..=100).sum::<u64>();
             let xor = (0..100).fold(3, |value, turn| value ^ turn);
             assert_eq!((a, b, c, d), (101, 2 + sum, xor, 204));
-            #[expect(clippy::float_cmp, reason = "all are small multiples of a half")]
             let same = (e, f, g, h) == (101.0, 5052.0, 54.0, -92.0);
             assert!(same, "{e} {f} {g} {h}");
         });
