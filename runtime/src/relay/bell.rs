@@ -82,7 +82,7 @@ impl Bell {
 
     /// Whether it is readable.
     #[cfg(test)]
-    pub(super) fn has_rung(&self) -> bool {
+    pub(crate) fn has_rung(&self) -> bool {
         let mut poll = libc::pollfd { fd: self.fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one record; does not wait.
         unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }

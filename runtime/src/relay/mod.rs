@@ -14,44 +14,53 @@
 //! callback drops no other, what is lost is counted, Ctrl-C is noticed on the main thread, and
 //! everything that waits is woken before Python joins its threads.
 
-#[cfg(not(raddle_loom))]
-pub mod bell;
-#[cfg(raddle_loom)]
-#[path = "bell_model.rs"]
-pub mod bell;
 pub mod completion;
 mod flow;
-#[cfg(not(raddle_loom))]
-mod fork;
-#[cfg(raddle_loom)]
-mod fork {
-    //! No model forks.
-    pub(super) const fn count() -> u64 {
-        0
-    }
-    pub(super) const fn watch() -> u64 {
-        0
-    }
-}
-#[cfg(not(raddle_loom))]
-pub(crate) mod live;
 pub mod log;
-#[cfg(not(raddle_loom))]
-mod outlet;
-#[cfg(not(raddle_loom))]
-pub(crate) mod python;
 pub mod ring;
 pub mod semaphore;
-#[cfg(not(raddle_loom))]
-pub mod stopper;
 pub mod wait;
-#[cfg(not(raddle_loom))]
-pub mod wakeup;
 
+#[cfg(raddle_loom)]
+pub use models::*;
 #[cfg(not(raddle_loom))]
-pub use wait::{Interrupted, ReleasePython};
+pub use with_python::*;
 pub use {
     ring::{PushError, Ring, RingStats},
     semaphore::Semaphore,
     wait::{Plain, WaitError},
 };
+
+/// What has to do with Python or with the kernel: the models run without either.
+#[cfg(not(raddle_loom))]
+#[path = "."]
+mod with_python {
+    use super::{completion, wait};
+
+    pub mod bell;
+    pub(crate) mod fork;
+    pub(crate) mod live;
+    pub(crate) mod outlet;
+    pub(crate) mod python;
+    pub mod stopper;
+    pub mod wakeup;
+
+    pub use super::wait::{Interrupted, ReleasePython};
+}
+
+/// What the models have in the place of it.
+#[cfg(raddle_loom)]
+#[path = "."]
+mod models {
+    #[path = "bell_model.rs"]
+    pub mod bell;
+    pub(crate) mod fork {
+        //! No model forks.
+        pub(crate) const fn count() -> u64 {
+            0
+        }
+        pub(crate) const fn watch() -> u64 {
+            0
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 /// Writes what goes out at once; says whether that was all of it. What `fd` is nobody needs to know:
 /// a socket, a pipe, a terminal, a file.
-pub(super) fn write_at_once(fd: RawFd, bytes: &[u8]) -> bool {
+pub(crate) fn write_at_once(fd: RawFd, bytes: &[u8]) -> bool {
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     // SAFETY: as many bytes as are said; a number that is no socket is refused.
     let mut written = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), flags) };

@@ -23,35 +23,33 @@
 pub mod list;
 
 #[cfg(not(raddle_loom))]
-mod drain;
-#[cfg(not(raddle_loom))]
-mod entry;
-#[cfg(not(raddle_loom))]
-mod future;
-#[cfg(not(raddle_loom))]
-mod live;
-#[cfg(not(raddle_loom))]
-mod object;
-#[cfg(not(raddle_loom))]
-mod operation;
-#[cfg(not(raddle_loom))]
-mod own;
-#[cfg(not(raddle_loom))]
-mod owner;
-#[cfg(not(raddle_loom))]
-mod python;
-#[cfg(not(raddle_loom))]
-mod queue;
+pub use with_python::*;
 
+/// All but the list: the models run without Python.
 #[cfg(not(raddle_loom))]
-pub use self::{
-    drain::{Budget, DrainError, Drained},
-    entry::{Arguments, Callable, Data, Func, Make},
-    operation::Operation,
-    queue::{Body, Completions, Full, Refused, Stats},
-};
-#[cfg(not(raddle_loom))]
-pub(crate) use self::{
-    live::{close_all, end_waits, has_waits, is_any},
-    object::ADD,
-};
+#[path = "."]
+mod with_python {
+    use super::list;
+
+    mod drain;
+    mod entry;
+    mod future;
+    mod live;
+    mod object;
+    mod operation;
+    mod own;
+    mod owner;
+    mod python;
+    mod queue;
+
+    pub use self::{
+        drain::{Budget, DrainError, Drained},
+        entry::{Arguments, Callable, Data, Func, Make},
+        operation::Operation,
+        queue::{Body, Completions, Full, Refused, Stats},
+    };
+    pub(crate) use self::{
+        live::{close_all, end_waits, has_waits, is_any},
+        object::ADD,
+    };
+}

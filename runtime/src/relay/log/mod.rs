@@ -20,37 +20,34 @@ pub mod level;
 pub mod post;
 pub mod ring;
 
-#[cfg(not(raddle_loom))]
-mod clock;
-#[cfg(not(raddle_loom))]
-mod desk;
-#[cfg(not(raddle_loom))]
-mod fork;
-#[cfg(not(raddle_loom))]
-mod outward;
-#[cfg(not(raddle_loom))]
-pub(crate) mod python;
-#[cfg(not(raddle_loom))]
-mod record;
-#[cfg(not(raddle_loom))]
-mod stderr;
-#[cfg(not(raddle_loom))]
-mod target;
-#[cfg(not(raddle_loom))]
-mod who;
-#[cfg(not(raddle_loom))]
-mod worker;
-
 pub use drops::Counts;
 pub use fields::{Buffer, Fields, Value};
 pub use level::{BANDS, Level};
 #[cfg(not(raddle_loom))]
-pub use outward::{Outward, Sink, set_sink};
+pub use with_python::*;
+
+/// All but the ring and what it carries: the models run without Python.
 #[cfg(not(raddle_loom))]
-pub use record::{Record, push, push_formatted};
-#[cfg(not(raddle_loom))]
-pub use target::Target;
-#[cfg(not(raddle_loom))]
-pub use worker::{Stats, flush, is_served, start, stats, stop};
-#[cfg(not(raddle_loom))]
-pub(crate) use worker::{is_needed, python_started, stop_at_exit};
+#[path = "."]
+mod with_python {
+    use super::{Counts, Fields, Value, drops, fields, level, post, ring};
+
+    mod clock;
+    mod desk;
+    mod fork;
+    mod outward;
+    pub(crate) mod python;
+    mod record;
+    mod stderr;
+    mod target;
+    mod who;
+    mod worker;
+
+    pub use self::{
+        outward::{Outward, Sink, set_sink},
+        record::{Record, push, push_formatted},
+        target::Target,
+        worker::{Stats, flush, is_served, start, stats, stop},
+    };
+    pub(crate) use worker::{is_needed, python_started, stop_at_exit};
+}

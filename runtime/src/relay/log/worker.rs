@@ -121,7 +121,7 @@ pub struct Stats {
     pub elsewhere: u64,
     /// Not even that, since stderr would have had to be waited for.
     pub lost: u64,
-    /// Dropped because the ring was full, by [band](super::BANDS).
+    /// Dropped because the ring was full, by [band](crate::relay::log::BANDS).
     pub dropped: Counts,
 }
 
