@@ -19,7 +19,8 @@ def index(path, data):
 
 
 def pane():
-    GLib.timeout_add(100, tell)
+    # Behind frames: telling takes Python, for which others are in the queue.
+    GLib.timeout_add(100, tell, priority=GLib.PRIORITY_LOW)
     domain = GLib.Variant("a{sv}", {"MESSAGE": GLib.Variant("s", "said by g_log")})
     GLib.log_variant("probe", GLib.LogLevelFlags.LEVEL_MESSAGE, domain)
     return Gtk.Label(label="probe")

@@ -29,7 +29,7 @@ struct _Window {
   GtkApplication *application;
   const Options  *options;
   GtkWindow      *window;
-  GtkLabel       *state, *facts, *picks, *notes_count, *recent, *phases;
+  GtkLabel       *subtitle, *state, *facts, *picks, *notes_count, *recent, *phases;
   GtkProgressBar *progress;
   GtkStack       *panes;
   Frames         *frames;
@@ -121,7 +121,7 @@ begin_work (Window *self)
   g_autoptr (GError) error = NULL;
   g_autofree char *shown = g_filename_display_name (self->root);
 
-  gtk_label_set_text (GTK_LABEL (g_object_get_data (G_OBJECT (self->window), "root")), shown);
+  gtk_label_set_text (self->subtitle, shown);
   self->work_from = 0;
   self->work = work_start (&options, &error);
   if (!self->work)
@@ -347,6 +347,7 @@ window_open (GtkApplication *application, const Options *options, Loom *loom, No
   self->loom = loom;
   self->notes = notes;
   self->window = GTK_WINDOW (gtk_builder_get_object (builder, "window"));
+  self->subtitle = GTK_LABEL (gtk_builder_get_object (builder, "root"));
   self->state = GTK_LABEL (gtk_builder_get_object (builder, "state"));
   self->facts = GTK_LABEL (gtk_builder_get_object (builder, "facts"));
   self->picks = GTK_LABEL (gtk_builder_get_object (builder, "picks"));
@@ -358,7 +359,6 @@ window_open (GtkApplication *application, const Options *options, Loom *loom, No
   self->files = files_new (GTK_COLUMN_VIEW (gtk_builder_get_object (builder, "files")),
                            GTK_SCROLLED_WINDOW (gtk_builder_get_object (builder, "files_around")));
   notes_set_view (notes, GTK_TEXT_VIEW (gtk_builder_get_object (builder, "notes")));
-  g_object_set_data (G_OBJECT (self->window), "root", gtk_builder_get_object (builder, "root"));
   place_loom (self, builder);
   use_style (GTK_WIDGET (self->window));
   add_actions (self);

@@ -13,7 +13,7 @@
 #include "panes.h"
 
 #define WAITING 4096
-#define WORKER_NICE 10
+#define WORKER_NICE 5
 #define AT_ONCE 128              /* rows: the list sorts and draws them, and a frame has 16 ms */
 
 struct _Work {

@@ -12,7 +12,6 @@
 
 /* What a worker needs beside its thread; lent for one file. */
 typedef struct {
-  guint   number;
   Totals *totals;
   gulong  thread;      /* atomic, as is the next one */
   gint64  since;       /* when it entered the plugins; 0 while it is not in them */
@@ -163,7 +162,7 @@ scan_start (const ScanOptions *options, GError **error)
   self->list = g_new0 (Worker, options->workers);
   for (guint i = 0; i < options->workers; i++)
     {
-      self->list[i] = (Worker) { .number = i, .totals = totals_new () };
+      self->list[i] = (Worker) { .totals = totals_new () };
       g_async_queue_push (self->idle, &self->list[i]);
     }
   /* Exclusive: the threads are made now and are this scan's own. */
