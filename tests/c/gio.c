@@ -168,6 +168,7 @@ a_worker_in_python_sees_its_cancellable (void)
   g_main_loop_run (self.loop);
   g_assert_error (self.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   run_clear (&self);
+  wait_for ("len(ends) == 1"); /* On GIO's thread: not in the middle of the next test. */
 }
 
 /* --- in the loop --- */
