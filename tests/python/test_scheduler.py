@@ -379,6 +379,7 @@ def test_a_run_where_nobody_else_may_go_on_returns(context):
     log = []
 
     async def main():
+        spawn(turns)  # Not before: it must not be the one whose loop dispatches this.
         while "turned" not in log:
             stackless.schedule()  # In the loop's dispatch, on the main tasklet.
 
@@ -393,7 +394,6 @@ def test_a_run_where_nobody_else_may_go_on_returns(context):
         log.append("ran")
 
     with contextlib.closing(GLibEventLoop(context)) as loop:
-        spawn(turns)
         loop.run_until_complete(main())
     assert log == [None, "ran", "turned"]
 
