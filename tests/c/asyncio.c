@@ -31,23 +31,6 @@ start_with_loop (GMainContext *context)
 }
 
 static void
-in_python (const char *code)
-{
-  assert_ok (raddle_enter ());
-  run (code);
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-ask (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 answer = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return answer;
-}
-
-static void
 quit_now (PyObject *exception,
           gpointer  main_loop)
 {
@@ -71,11 +54,11 @@ a_plain_main_loop_runs_tasks (void)
              "    loop.stop()\n"
              "task = loop.create_task(work())\n");
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("seen == [True] and task.done()"), ==, 1);
+  g_assert_cmpint (look ("seen == [True] and task.done()"), ==, 1);
   /* And again: a stop is over when the host was told. */
   in_python ("task = loop.create_task(work())\n");
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("seen == [True, True] and task.done()"), ==, 1);
+  g_assert_cmpint (look ("seen == [True, True] and task.done()"), ==, 1);
   stop_python (runtime);
 }
 
@@ -127,7 +110,7 @@ any_thread_hands_work_over (void)
   GThread *thread = g_thread_new ("other", hand_a_coroutine_over, NULL);
   g_main_loop_run (main_loop);
   g_thread_join (thread);
-  g_assert_cmpint (ask ("result"), ==, 42);
+  g_assert_cmpint (look ("result"), ==, 42);
   stop_python (runtime);
 }
 
@@ -159,9 +142,9 @@ exceptions_go_to_the_host (void)
              "    raise kind\n");
   /* Nobody asked: the hook hears of it, and the process goes on. */
   in_python ("loop.call_soon(fail, SystemExit)\n");
-  while (ask ("len(reports)") == 0)
+  while (look ("len(reports)") == 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpint (ask ("reports == ['SystemExit']"), ==, 1);
+  g_assert_cmpint (look ("reports == ['SystemExit']"), ==, 1);
 
   assert_ok (raddle_asyncio_set_error_func (NULL, note_error, &error, NULL));
   in_python ("loop.call_soon(fail, KeyboardInterrupt)\n");
@@ -178,7 +161,7 @@ exceptions_go_to_the_host (void)
   /* What asyncio handles does not come here. */
   in_python ("loop.set_exception_handler(lambda _, about: seen.append(about['exception']))\n"
              "loop.call_soon(fail, ValueError)\n");
-  while (ask ("len(seen)") == 0)
+  while (look ("len(seen)") == 0)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpstr (error, ==, "KeyboardInterrupt");
 
@@ -210,7 +193,7 @@ an_interrupt_ends_raddles_own_run (void)
              "loop.call_soon(fail)\n");
   assert_status (raddle_main_loop_run (main_loop), RADDLE_STATUS_PYTHON);
   assert_message_has ("KeyboardInterrupt");
-  g_assert_cmpint (ask ("len(reports)"), ==, 0);
+  g_assert_cmpint (look ("len(reports)"), ==, 0);
   stop_python (runtime);
 }
 
@@ -243,7 +226,7 @@ an_application_runs_tasks (void)
   g_signal_connect (application, "activate", G_CALLBACK (activate), NULL);
   assert_ok (raddle_asyncio_set_quit_func (NULL, release, application, NULL));
   g_assert_cmpint (g_application_run (application, 0, NULL), ==, 0);
-  g_assert_cmpint (ask ("seen == [True]"), ==, 1);
+  g_assert_cmpint (look ("seen == [True]"), ==, 1);
   stop_python (runtime);
 }
 
@@ -290,7 +273,7 @@ a_loop_nested_in_a_task_leaves_asyncio_out (void)
        "task = loop.create_task(deep(1))\n");
   assert_ok (raddle_leave ());
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("seen == [1, 'native', 2, 'native', 3, 'native']"), ==, 1);
+  g_assert_cmpint (look ("seen == [1, 'native', 2, 'native', 3, 'native']"), ==, 1);
   stop_python (runtime);
 }
 
@@ -309,9 +292,9 @@ a_context_of_another_thread_has_its_own_loop (void)
   run ("other.call_soon(seen.append, 'other')\nloop.call_soon(seen.append, 'default')\n");
   assert_ok (raddle_leave ());
   raddle_decref (again);
-  while (ask ("len(seen)") == 0)
+  while (look ("len(seen)") == 0)
     g_main_context_iteration (context, TRUE);
-  g_assert_cmpint (ask ("seen == ['other']"), ==, 1);
+  g_assert_cmpint (look ("seen == ['other']"), ==, 1);
   stop_python (runtime);
 }
 
@@ -323,7 +306,7 @@ after_a_restart_a_context_gets_a_new_loop (void)
     {
       RaddleRuntime *runtime = start_with_loop (NULL);
       in_python ("loop.call_soon(seen.append, 1)\nloop.call_later(1000, print)\n");
-      while (ask ("len(seen)") == 0)
+      while (look ("len(seen)") == 0)
         g_main_context_iteration (NULL, TRUE);
       /* Left with work to do: nothing of it is touched after the end. */
       in_python ("loop.call_soon(seen.append, 2)\n");

@@ -24,18 +24,7 @@
 static void
 begin (void)
 {
-  assert_ok (raddle_enter ());
-  run ("calls, threads, ends, reports = [], [], [], []");
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-look (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 number = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return number;
+  in_python ("calls, threads, ends, reports = [], [], [], []");
 }
 
 /* A closure of a callable that nobody else holds. */
@@ -195,9 +184,7 @@ who_is_inside_when_it_is_invalidated_finishes (void)
        "invalidate = ctypes.PYFUNCTYPE(None)(address)");
   assert_ok (raddle_leave ());
   inside = closure_of ("Call(9, lambda: (invalidate(), noted.append(len(ends))))");
-  assert_ok (raddle_enter ());
-  run ("noted = []");
-  assert_ok (raddle_leave ());
+  in_python ("noted = []");
   g_assert_cmpint (invoke (inside), ==, 9);
   g_assert_cmpint (look ("noted == [0] and len(ends) == 1 and len(calls) == 1"), ==, TRUE);
   g_assert_cmpint (invoke (inside), ==, -1);
@@ -577,13 +564,5 @@ main (int    argc,
                    a_pool_calls_on_its_threads_and_tells_what_came_of_it);
   g_test_add_func ("/gtype/a-status-becomes-an-error", a_status_becomes_an_error_of_raddle_s_domain);
   g_test_add_func ("/gtype/types-have-all-their-values", types_are_registered_with_all_their_values);
-  if (g_test_subprocess ())
-    return g_test_run ();
-  RaddleRuntime *runtime = start_python ();
-  assert_ok (raddle_enter ());
-  run (DEFINITIONS);
-  assert_ok (raddle_leave ());
-  int result = g_test_run ();
-  stop_python (runtime);
-  return result;
+  return run_with_definitions (DEFINITIONS);
 }

@@ -26,18 +26,7 @@
 static void
 begin (void)
 {
-  assert_ok (raddle_enter ());
-  run ("calls, threads, ends = [], [], []");
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-look (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 number = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return number;
+  in_python ("calls, threads, ends = [], [], []");
 }
 
 /* What a task came to; it is run to its end by the loop. */
@@ -146,12 +135,10 @@ a_worker_in_python_sees_its_cancellable (void)
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   begin ();
-  assert_ok (raddle_enter ());
-  run ("def watch(cancellable):\n"
-       "    calls.append(raddle.is_cancelled(cancellable))\n"
-       "    while not raddle.is_cancelled(cancellable): threading.Event().wait(0.001)\n"
-       "    return 'stopped'\n");
-  assert_ok (raddle_leave ());
+  in_python ("def watch(cancellable):\n"
+             "    calls.append(raddle.is_cancelled(cancellable))\n"
+             "    while not raddle.is_cancelled(cancellable): threading.Event().wait(0.001)\n"
+             "    return 'stopped'\n");
   run_new (&self, cancellable);
   g_task_set_check_cancellable (self.task, FALSE); /* What the worker says counts. */
   start (&self, raddle_task_run_in_thread, "watch");
@@ -401,13 +388,5 @@ main (int    argc,
   g_test_add_func ("/gio/loop/closed-before-it-returns-the-task", a_loop_that_is_closed_before_returns_the_task);
   g_test_add_func ("/gio/mistakes-are-refused-and-notified-of", mistakes_are_refused_and_notified_of);
   g_test_add_func ("/gio/operation/a-future-cancels-its-cancellable", a_future_of_a_native_operation_cancels_its_cancellable);
-  if (g_test_subprocess ())
-    return g_test_run ();
-  RaddleRuntime *runtime = start_python ();
-  assert_ok (raddle_enter ());
-  run (DEFINITIONS);
-  assert_ok (raddle_leave ());
-  int result = g_test_run ();
-  stop_python (runtime);
-  return result;
+  return run_with_definitions (DEFINITIONS);
 }

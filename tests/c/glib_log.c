@@ -127,9 +127,7 @@ a_level_that_is_not_wanted_goes_nowhere (void)
   collect ();
   g_info ("known");
   assert_seen ("str(len(seen))", "1");
-  assert_ok (raddle_enter ());
-  run ("logger.setLevel(logging.WARNING)");
-  assert_ok (raddle_leave ());
+  in_python ("logger.setLevel(logging.WARNING)");
   g_info ("unwanted");
   g_warning ("wanted");
   assert_seen ("str([r.getMessage() for r in seen])", "['known', 'wanted']");
@@ -140,13 +138,11 @@ static void
 python_s_records_go_to_the_former_writer_and_do_not_come_back (void)
 {
   collect ();
-  assert_ok (raddle_enter ());
-  run ("def speak():\n"
-       "    logger.error('from Python: %d', 7, extra={'answer': 42})\n"
-       "logger.addHandler(raddle.log.GLibHandler())\n"
-       "speak()\n"
-       "logging.getLogger('app.py').debug('low')\n");
-  assert_ok (raddle_leave ());
+  in_python ("def speak():\n"
+             "    logger.error('from Python: %d', 7, extra={'answer': 42})\n"
+             "logger.addHandler(raddle.log.GLibHandler())\n"
+             "speak()\n"
+             "logging.getLogger('app.py').debug('low')\n");
   assert_seen ("str([r.getMessage() for r in seen])", "['from Python: 7', 'low']");
   g_assert_cmpstr (former_lines->str, ==, "app|3|from Python: 7|speak|42\napp.py|7|low|<module>|-\n");
   /* And a native one reaches both of Python's handlers, of which GLib's leaves it alone. */

@@ -10,16 +10,10 @@
 static RaddleRuntime *
 start_with_signals (void)
 {
-  RaddleRuntime *runtime = NULL;
-  RaddleOptions *options = raddle_options_new ();
-  assert_ok (raddle_options_set_signal_handlers (options, true));
-  assert_ok (raddle_runtime_new (options, &runtime));
-  raddle_options_free (options);
-  assert_ok (raddle_enter ());
-  run ("import signal, sys\n"
-       "reports = []\n"
-       "sys.unraisablehook = lambda about: reports.append(about.exc_type.__name__)\n");
-  assert_ok (raddle_leave ());
+  RaddleRuntime *runtime = start_with_signal_handlers ();
+  in_python ("import signal, sys\n"
+             "reports = []\n"
+             "sys.unraisablehook = lambda about: reports.append(about.exc_type.__name__)\n");
   return runtime;
 }
 
@@ -123,9 +117,7 @@ ctrl_c_ends_a_loop_that_sleeps (void)
           assert_ok (raddle_leave ());
         g_main_context_unref (context);
       }
-  assert_ok (raddle_enter ());
-  g_assert_cmpint (evaluate ("signal.set_wakeup_fd(-1)"), ==, -1);
-  assert_ok (raddle_leave ());
+  g_assert_cmpint (look ("signal.set_wakeup_fd(-1)"), ==, -1);
   stop_python (runtime);
 }
 
@@ -159,9 +151,7 @@ count_sleeps_from_now (void)
 static gboolean
 run_code (gpointer code)
 {
-  assert_ok (raddle_enter ());
-  run (code);
-  assert_ok (raddle_leave ());
+  in_python (code);
   return G_SOURCE_REMOVE;
 }
 
@@ -211,9 +201,7 @@ a_wake_up_descriptor_that_was_taken_away_is_set_again (void)
         assert_status (raddle_main_loop_run (loop), RADDLE_STATUS_PYTHON);
         assert_message_has ("KeyboardInterrupt");
         g_thread_join (thread);
-        assert_ok (raddle_enter ());
-        run ("signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])");
-        assert_ok (raddle_leave ());
+        in_python ("signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])");
         g_main_loop_unref (loop);
         g_main_context_unref (context);
       }
@@ -316,10 +304,8 @@ a_handler_that_does_not_raise_lets_the_loop_go_on (void)
   RaddleRuntime *runtime = start_with_signals ();
   GMainContext *context = noting_context ();
   GMainLoop *loop = g_main_loop_new (context, FALSE);
-  assert_ok (raddle_enter ());
-  run ("handled = []\n"
-       "signal.signal(signal.SIGINT, lambda *about: handled.append(about))\n");
-  assert_ok (raddle_leave ());
+  in_python ("handled = []\n"
+             "signal.signal(signal.SIGINT, lambda *about: handled.append(about))\n");
   GThread *thread = g_thread_new ("interrupt", interrupt_sleep, GINT_TO_POINTER (1));
   add (context, g_timeout_source_new (1), quit_when_handled, loop);
   assert_ok (raddle_main_loop_run (loop));

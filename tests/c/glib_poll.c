@@ -91,9 +91,7 @@ add (GMainContext *context,
 static gpointer
 run_python_then_quit (gpointer loop)
 {
-  assert_ok (raddle_enter ());
-  run ("done = sum(range(300000))");
-  assert_ok (raddle_leave ());
+  in_python ("done = sum(range(300000))");
   g_main_loop_quit (loop);
   return NULL;
 }
@@ -138,9 +136,7 @@ static gpointer
 quit_three (gpointer data)
 {
   GMainLoop **loops = data;
-  assert_ok (raddle_enter ());
-  run ("done = sum(range(300000))");
-  assert_ok (raddle_leave ());
+  in_python ("done = sum(range(300000))");
   for (int i = 2; i >= 0; i--)
     g_main_loop_quit (loops[i]);
   return NULL;
@@ -279,9 +275,7 @@ static gboolean
 enter_and_count (gpointer data)
 {
   Turns *turns = data;
-  assert_ok (raddle_enter ());
-  run ("turned += 1");
-  assert_ok (raddle_leave ());
+  in_python ("turned += 1");
   return turn (turns);
 }
 
@@ -393,9 +387,7 @@ attach_and_detach (gpointer loop)
         assert_ok (raddle_main_context_detach (context));
     }
   assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_CALLBACK, NULL));
-  assert_ok (raddle_enter ());
-  run ("done = 1");
-  assert_ok (raddle_leave ());
+  in_python ("done = 1");
   g_main_loop_quit (loop);
   return NULL;
 }

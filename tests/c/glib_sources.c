@@ -31,28 +31,7 @@
 static void
 begin (void)
 {
-  assert_ok (raddle_enter ());
-  run ("calls, threads, ends, reports = [], [], [], []");
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-look (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 number = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return number;
-}
-
-/* A new reference to what @expression makes. The caller holds Python. */
-static PyObject *
-make (const char *expression)
-{
-  PyObject *names = PyModule_GetDict (PyImport_AddModule ("__main__"));
-  PyObject *object = PyRun_String (expression, Py_eval_input, names, names);
-  g_assert_nonnull (object);
-  return object;
+  in_python ("calls, threads, ends, reports = [], [], [], []");
 }
 
 typedef enum { IDLE, TIMEOUT, INVOKE } Kind;
@@ -494,11 +473,5 @@ main (int    argc,
                    an_object_in_a_private_of_a_thread_goes_with_it);
   g_test_add_func ("/glib/notify/an-object-in-the-data-of-another-goes-with-it",
                    an_object_in_the_data_of_another_goes_with_it);
-  RaddleRuntime *runtime = start_python ();
-  assert_ok (raddle_enter ());
-  run (DEFINITIONS);
-  assert_ok (raddle_leave ());
-  int result = g_test_run ();
-  stop_python (runtime);
-  return result;
+  return run_with_definitions (DEFINITIONS);
 }

@@ -18,9 +18,7 @@
 static void
 collect (void)
 {
-  assert_ok (raddle_enter ());
-  run (COLLECT);
-  assert_ok (raddle_leave ());
+  in_python (COLLECT);
 }
 
 /* What an expression is after everything was handed over. */
@@ -117,9 +115,7 @@ what_is_not_wanted_is_not_even_formatted (void)
   collect ();
   RADDLE_INFO ("so that its level is known");
   assert_seen ("str(len(seen))", "1");
-  assert_ok (raddle_enter ());
-  run ("logger.setLevel(logging.WARNING)");
-  assert_ok (raddle_leave ());
+  in_python ("logger.setLevel(logging.WARNING)");
   RADDLE_INFO ("%d", format_it ());
   RADDLE_TRACE ("%d", format_it ());
   g_assert_cmpint (formatted, ==, 0);
@@ -221,18 +217,14 @@ a_hanging_handler_is_a_status (void)
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
   collect ();
-  assert_ok (raddle_enter ());
-  run ("import threading\n"
-       "go_on = threading.Event()\n"
-       "logger.handlers[0].addFilter(lambda record: go_on.wait(20))");
-  assert_ok (raddle_leave ());
+  in_python ("import threading\n"
+             "go_on = threading.Event()\n"
+             "logger.handlers[0].addFilter(lambda record: go_on.wait(20))");
   RADDLE_INFO ("hangs");
   assert_status (raddle_log_flush (20), RADDLE_STATUS_BUSY);
   assert_message_has ("flush again");
   assert_status (raddle_log_stop (20), RADDLE_STATUS_BUSY);
-  assert_ok (raddle_enter ());
-  run ("go_on.set()");
-  assert_ok (raddle_leave ());
+  in_python ("go_on.set()");
   assert_ok (raddle_log_stop (-1));
   stop_python (runtime);
 }

@@ -94,23 +94,6 @@ start_with_names (void)
 }
 
 static void
-in_python (const char *code)
-{
-  assert_ok (raddle_enter ());
-  run (code);
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-ask (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 answer = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return answer;
-}
-
-static void
 a_main_loop_runs_tasklets (void)
 {
   IN_A_CHILD ();
@@ -125,9 +108,9 @@ a_main_loop_runs_tasklets (void)
              "    if name == 'b':\n"
              "        quit()\n"
              "spawn(work, 'a'), spawn(work, 'b')\n");
-  g_assert_cmpint (ask ("len(log)"), ==, 0);
+  g_assert_cmpint (look ("len(log)"), ==, 0);
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("log == [(n, s) for s in range(3) for n in 'ab']"), ==, 1);
+  g_assert_cmpint (look ("log == [(n, s) for s in range(3) for n in 'ab']"), ==, 1);
   assert_ok (raddle_scheduler_detach (NULL));
   stop_python (runtime);
 }
@@ -152,7 +135,7 @@ a_callback_s_tasklets_run_in_the_loop (void)
   assert_ok (raddle_scheduler_attach (NULL, 500, G_PRIORITY_LOW));
   g_timeout_add (1, make_a_tasklet, &counter);
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("len(log)"), ==, 3);
+  g_assert_cmpint (look ("len(log)"), ==, 3);
   stop_python (runtime);
 }
 
@@ -191,8 +174,8 @@ busy_tasklets_starve_nobody (void)
   g_timeout_add (10, redraw, &ticks);
   g_timeout_add (1000, quit_it, NULL);
   g_main_loop_run (main_loop);
-  g_test_message ("%d of 62 redraws, %d of 100 ticks, %" G_GINT64_FORMAT " switches", redraws, ticks, ask ("spins"));
-  g_assert_cmpint (ask ("spins > 1000"), ==, 1);
+  g_test_message ("%d of 62 redraws, %d of 100 ticks, %" G_GINT64_FORMAT " switches", redraws, ticks, look ("spins"));
+  g_assert_cmpint (look ("spins > 1000"), ==, 1);
   g_assert_cmpint (redraws, >=, 30);
   g_assert_cmpint (ticks, >=, 40);
   stop_python (runtime);
@@ -252,7 +235,7 @@ a_channel_wakes_the_loop (void)
   GThread *thread = g_thread_new ("sender", send_from_a_thread, NULL);
   g_main_loop_run (main_loop);
   g_thread_join (thread);
-  g_assert_cmpint (ask ("log == list(range(10))"), ==, 1);
+  g_assert_cmpint (look ("log == list(range(10))"), ==, 1);
   stop_python (runtime);
 }
 
@@ -287,7 +270,7 @@ a_tasklet_waits_for_a_descriptor (void)
   in_python (code);
   g_timeout_add (60, write_a_byte, GINT_TO_POINTER (ends[1]));
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("log == [-1, 'late', 1]"), ==, 1);
+  g_assert_cmpint (look ("log == [-1, 'late', 1]"), ==, 1);
   stop_python (runtime);
 }
 
@@ -311,7 +294,7 @@ a_tasklet_waits_for_a_gtask (void)
                           "    spawn(loads, '%s' if number %% 2 else '/nowhere')\n", path);
   in_python (code);
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("sorted(log) == [-1] * 10 + [7] * 10"), ==, 1);
+  g_assert_cmpint (look ("sorted(log) == [-1] * 10 + [7] * 10"), ==, 1);
   g_unlink (path);
   stop_python (runtime);
 }
@@ -390,12 +373,12 @@ errors_go_to_the_host_and_the_loop_goes_on (void)
              "spawn(fails), spawn(log.append, 1), spawn(fails)\n");
   g_main_loop_run (main_loop);
   g_assert_cmpint (errors, ==, 2);
-  g_assert_cmpint (ask ("log == [1] and not reports"), ==, 1);
+  g_assert_cmpint (look ("log == [1] and not reports"), ==, 1);
   assert_ok (raddle_scheduler_set_error_func (NULL, NULL, NULL, NULL));
   g_assert_cmpint (freed, ==, 2);
   in_python ("spawn(fails), spawn(quit)\n");
   g_main_loop_run (main_loop);
-  g_assert_cmpint (ask ("reports == ['ValueError']"), ==, 1);
+  g_assert_cmpint (look ("reports == ['ValueError']"), ==, 1);
   assert_ok (raddle_scheduler_set_error_func (NULL, note_error, &errors, count_free));
   assert_ok (raddle_scheduler_detach (NULL));
   g_assert_cmpint (freed, ==, 3);
@@ -442,7 +425,7 @@ run_a_nested_loop (gpointer data G_GNUC_UNUSED)
   main_loop = nested;
   in_python ("spawn(lambda: (sleep(1000), log.append('nested'), quit()))\n");
   g_main_loop_run (nested);
-  g_assert_cmpint (ask ("log == ['nested']"), ==, 1);
+  g_assert_cmpint (look ("log == ['nested']"), ==, 1);
   main_loop = outer;
   in_python ("spawn(quit)\n");
   return G_SOURCE_REMOVE;
@@ -481,7 +464,7 @@ python_stops_with_sleepers (void)
                  "    spawn(sleeper, ends[1])\n");
       while (g_main_context_iteration (NULL, FALSE))
         ;
-      int fd = ask ("ends[0]");
+      int fd = look ("ends[0]");
       char bytes[16];
       stop_python (runtime);
       g_assert_cmpint (read (fd, bytes, sizeof bytes), ==, 5);
@@ -507,7 +490,7 @@ run_a_context (gpointer totals)
              "place = []\n"
              "sums[threading.get_ident()] = place\n"
              "spawn(work, place)\n");
-  while (ask ("len(sums[threading.get_ident()]) < 20"))
+  while (look ("len(sums[threading.get_ident()]) < 20"))
     {
       g_assert_cmpint (g_get_monotonic_time (), <, deadline);
       g_main_context_iteration (context, TRUE);

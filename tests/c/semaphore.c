@@ -209,16 +209,6 @@ wait_until_interrupted (RaddleWait wait)
   return took;
 }
 
-static RaddleRuntime *
-start_with_signal_handlers (void)
-{
-  g_autoptr (RaddleOptions) options = raddle_options_new ();
-  RaddleRuntime *runtime = NULL;
-  assert_ok (raddle_options_set_signal_handlers (options, true));
-  assert_ok (raddle_runtime_new (options, &runtime));
-  return runtime;
-}
-
 static void
 ctrl_c_ends_a_wait_that_releases_python (void)
 {

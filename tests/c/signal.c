@@ -84,18 +84,7 @@ new_thing (void)
 static void
 begin (void)
 {
-  assert_ok (raddle_enter ());
-  run ("calls, ends, reports = [], [], []");
-  assert_ok (raddle_leave ());
-}
-
-static gint64
-look (const char *expression)
-{
-  assert_ok (raddle_enter ());
-  gint64 number = evaluate (expression);
-  assert_ok (raddle_leave ());
-  return number;
+  in_python ("calls, ends, reports = [], [], []");
 }
 
 /* Connects a callable that nobody else holds. */
@@ -106,9 +95,7 @@ connect (gpointer      object,
          GConnectFlags flags)
 {
   assert_ok (raddle_enter ());
-  PyObject *names = PyModule_GetDict (PyImport_AddModule ("__main__"));
-  PyObject *made = PyRun_String (expression, Py_eval_input, names, names);
-  g_assert_nonnull (made);
+  PyObject *made = make (expression);
   gulong id = raddle_signal_connect (object, signal, made, flags);
   Py_DECREF (made);
   assert_ok (raddle_leave ());
@@ -456,9 +443,7 @@ a_wrapped_handler_is_not_called_before_the_start_nor_after_the_stop (void)
   g_signal_connect_closure (thing, "asks", raddle_signal_wrap (G_CALLBACK (answer_held), &held_calls, note), FALSE);
   g_assert_cmpint (ask (thing), ==, 0);
   RaddleRuntime *runtime = start_python ();
-  assert_ok (raddle_enter ());
-  run ("calls = []");
-  assert_ok (raddle_leave ());
+  in_python ("calls = []");
   g_assert_cmpint (ask (thing), ==, 77);
   stop_python (runtime);
   g_assert_cmpint (ask (thing), ==, 0);
@@ -562,14 +547,12 @@ emissions_connects_disconnects_and_ends_at_random_on_eight_threads (void)
   const char *asked = g_getenv ("RADDLE_STORM_SEED");
   guint seed = asked ? (guint) g_ascii_strtoull (asked, NULL, 10) : g_random_int ();
   g_test_message ("RADDLE_STORM_SEED=%u", seed);
-  assert_ok (raddle_enter ());
-  run ("class Count:\n"
-       "    made = gone = 0\n"
-       "class Call:\n"
-       "    def __init__(self, result): self.result = result; Count.made += 1\n"
-       "    def __call__(self, thing, number, text): return number + self.result\n"
-       "    def __del__(self): Count.gone += 1");
-  assert_ok (raddle_leave ());
+  in_python ("class Count:\n"
+             "    made = gone = 0\n"
+             "class Call:\n"
+             "    def __init__(self, result): self.result = result; Count.made += 1\n"
+             "    def __call__(self, thing, number, text): return number + self.result\n"
+             "    def __del__(self): Count.gone += 1");
   storm.connected = storm.notified = 0;
   for (int i = 0; i < STORM_OBJECTS; i++)
     storm.things[i] = new_thing ();
@@ -612,13 +595,5 @@ main (int    argc,
                    a_wrapped_handler_is_not_called_before_the_start_nor_after_the_stop);
   g_test_add_func ("/signal/storm/eight-threads-at-random",
                    emissions_connects_disconnects_and_ends_at_random_on_eight_threads);
-  if (g_test_subprocess ())
-    return g_test_run ();
-  RaddleRuntime *runtime = start_python ();
-  assert_ok (raddle_enter ());
-  run (DEFINITIONS);
-  assert_ok (raddle_leave ());
-  int result = g_test_run ();
-  stop_python (runtime);
-  return result;
+  return run_with_definitions (DEFINITIONS);
 }

@@ -36,6 +36,17 @@ start_python (void)
   return runtime;
 }
 
+RaddleRuntime *
+start_with_signal_handlers (void)
+{
+  RaddleOptions *options = raddle_options_new ();
+  RaddleRuntime *runtime = NULL;
+  assert_ok (raddle_options_set_signal_handlers (options, true));
+  assert_ok (raddle_runtime_new (options, &runtime));
+  raddle_options_free (options);
+  return runtime;
+}
+
 void
 stop_python (RaddleRuntime *runtime)
 {
@@ -44,14 +55,22 @@ stop_python (RaddleRuntime *runtime)
 }
 
 int
-run_with_python (void)
+run_with_definitions (const char *code)
 {
   if (g_test_subprocess ())
     return g_test_run ();
   RaddleRuntime *runtime = start_python ();
+  if (code)
+    in_python (code);
   int result = g_test_run ();
   stop_python (runtime);
   return result;
+}
+
+int
+run_with_python (void)
+{
+  return run_with_definitions (NULL);
 }
 
 static PyObject *
@@ -80,11 +99,18 @@ run (const char *code)
   Py_DECREF (result);
 }
 
-gint64
-evaluate (const char *expression)
+PyObject *
+make (const char *expression)
 {
   PyObject *result = PyRun_String (expression, Py_eval_input, names (), names ());
   expect_no_exception (expression);
+  return result;
+}
+
+gint64
+evaluate (const char *expression)
+{
+  PyObject *result = make (expression);
   gint64 number = PyLong_AsLongLong (result);
   expect_no_exception (expression);
   Py_DECREF (result);
@@ -94,8 +120,7 @@ evaluate (const char *expression)
 char *
 evaluate_text (const char *expression)
 {
-  PyObject *result = PyRun_String (expression, Py_eval_input, names (), names ());
-  expect_no_exception (expression);
+  PyObject *result = make (expression);
   char *text = g_strdup (PyUnicode_AsUTF8 (result));
   expect_no_exception (expression);
   Py_DECREF (result);
@@ -135,6 +160,23 @@ object_named (const char *name)
   expect_no_exception (name);
   Py_DECREF (capsule);
   return object;
+}
+
+void
+in_python (const char *code)
+{
+  assert_ok (raddle_enter ());
+  run (code);
+  assert_ok (raddle_leave ());
+}
+
+gint64
+look (const char *expression)
+{
+  assert_ok (raddle_enter ());
+  gint64 number = evaluate (expression);
+  assert_ok (raddle_leave ());
+  return number;
 }
 
 gboolean

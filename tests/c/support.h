@@ -27,12 +27,16 @@ void           support_assert_has    (const char   *function,
 /* For main() of a test program: runs its tests with a runtime that starts before them and stops after
  * them. A test that runs in a child starts its own. */
 int            run_with_python       (void);
+/* The same, with Python code that is run before the tests, and not in their children. */
+int            run_with_definitions  (const char *code);
 RaddleRuntime *start_python          (void);
+RaddleRuntime *start_with_signal_handlers (void);
 void           stop_python           (RaddleRuntime *runtime);
 
 /* All of these need Python held. */
 void           run                   (const char *code);
 gint64         evaluate              (const char *expression);
+PyObject      *make                  (const char *expression);
 char          *evaluate_text         (const char *expression);
 void           give                  (const char *name,
                                       PyObject   *object);
@@ -40,6 +44,10 @@ void           give_address          (const char *name,
                                       gpointer    address);
 GObject       *object_named          (const char *name);
 PyObject      *named                 (const char *name);
+
+/* run() and evaluate() for a thread that may hold Python or not. */
+void           in_python             (const char *code);
+gint64         look                  (const char *expression);
 gboolean       have_gi               (void);
 
 /* Runs @func on a new thread and waits for its end, without Python if this thread holds it. */
