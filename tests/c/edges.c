@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A thread that enters, shows its state's address and waits to be told what next. */
 typedef struct {
@@ -461,17 +460,6 @@ a_thread_may_end_in_the_middle_of_python_code (void)
   stop_python (runtime);
 }
 
-static gpointer
-stay_for_ever (gpointer data)
-{
-  assert_ok (raddle_enter ());
-  assert_ok (raddle_unblock_threads ());
-  meet (data);
-  for (;;)
-    pause ();
-  return NULL;
-}
-
 static gboolean
 is_closed (gpointer data)
 {
@@ -493,7 +481,7 @@ an_abandon_ends_a_stop_that_waits (void)
   Meeting meeting;
   RaddleRuntime *runtime = start_python ();
   meeting_init (&meeting, 2);
-  g_thread_new ("inside", stay_for_ever, &meeting);
+  g_thread_new ("inside", stay_inside_for_ever, &meeting);
   meet (&meeting);
   GThread *thread = g_thread_new ("abandons", abandon_when_closed, runtime);
   assert_status (raddle_runtime_stop (runtime, -1), RADDLE_STATUS_CLOSED);

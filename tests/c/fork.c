@@ -1,47 +1,18 @@
 /* fork.c: a child of os.fork goes on with the forking thread's entries; a child of a plain fork is refused. */
 #include "support.h"
 
-#include <errno.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 static gpointer
 enter_and_leave (gpointer data)
 {
   (void) data;
-  assert_ok (raddle_enter ());
-  run ("entered = globals().get('entered', 0) + 1");
-  assert_ok (raddle_leave ());
+  in_python ("entered = globals().get('entered', 0) + 1");
   return NULL;
-}
-
-static gpointer
-wait_inside_for_ever (gpointer data)
-{
-  assert_ok (raddle_enter ());
-  assert_ok (raddle_unblock_threads ());
-  meet (data);
-  for (;;)
-    pause ();
-  return NULL;
-}
-
-static void
-expect_success (pid_t child)
-{
-  int status = 0;
-  while (waitpid (child, &status, 0) != child)
-    g_assert_cmpint (errno, ==, EINTR);
-  if (WIFSIGNALED (status))
-    g_error ("the forked child ended by signal %d", WTERMSIG (status));
-  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
 }
 
 /* In the child: what works afterwards. */
-static int
-go_on_in_the_child (RaddleRuntime *runtime)
+static void
+go_on_in_the_child (gpointer runtime)
 {
-  alarm (30);
   g_assert_true (raddle_is_held ());
   g_assert_cmpint (evaluate ("local.x"), ==, 5);
   assert_ok (raddle_leave ());
@@ -54,7 +25,6 @@ go_on_in_the_child (RaddleRuntime *runtime)
   /* The thread that was inside when its process forked is not here to be waited for. */
   assert_ok (raddle_runtime_stop (runtime, 10 * 1000));
   assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
-  return 0;
 }
 
 static void
@@ -64,37 +34,31 @@ a_child_of_os_fork_goes_on (void)
   RaddleRuntime *runtime = start_python ();
   Meeting meeting;
   meeting_init (&meeting, 2);
-  g_thread_new ("inside", wait_inside_for_ever, &meeting);
+  g_thread_new ("inside", stay_inside_for_ever, &meeting);
   meet (&meeting);
   assert_ok (raddle_enter ());
-  run ("import os, threading\n"
+  run ("import threading\n"
        "local = threading.local()\n"
-       "local.x = 5\n"
-       "child = os.fork()");
-  if (evaluate ("child") == 0)
-    _exit (go_on_in_the_child (runtime));
-  expect_success ((pid_t) evaluate ("child"));
+       "local.x = 5");
+  in_a_fork_of_python_s (go_on_in_the_child, runtime);
   assert_ok (raddle_leave ());
   enter_and_leave (NULL);
   assert_status (raddle_runtime_stop (runtime, 0), RADDLE_STATUS_BUSY);
   assert_ok (raddle_runtime_abandon (runtime));
 }
 
+static void
+leave_and_enter_again (gpointer data)
+{
+  assert_ok (raddle_leave ());
+  enter_and_leave (data);
+}
+
 static gpointer
 fork_on_another_thread (gpointer data)
 {
-  (void) data;
   assert_ok (raddle_enter ());
-  run ("import os\n"
-       "child = os.fork()");
-  if (evaluate ("child") == 0)
-    {
-      alarm (30);
-      assert_ok (raddle_leave ());
-      enter_and_leave (NULL);
-      _exit (0);
-    }
-  expect_success ((pid_t) evaluate ("child"));
+  in_a_fork_of_python_s (leave_and_enter_again, data);
   assert_ok (raddle_leave ());
   return NULL;
 }
@@ -109,24 +73,21 @@ any_thread_may_fork (void)
 }
 
 /* In the child the forking thread's state is Python's main one, whoever made it. */
-static gpointer
-fork_and_trim (gpointer data)
+static void
+trim_and_stop (gpointer runtime)
 {
-  RaddleRuntime *runtime = data;
+  assert_ok (raddle_leave ());
+  assert_ok (raddle_thread_trim ());
+  on_a_thread (enter_and_leave, NULL);
+  enter_and_leave (NULL);
+  assert_ok (raddle_runtime_stop (runtime, 10 * 1000));
+}
+
+static gpointer
+fork_and_trim (gpointer runtime)
+{
   assert_ok (raddle_enter ());
-  run ("import os\n"
-       "child = os.fork()");
-  if (evaluate ("child") == 0)
-    {
-      alarm (30);
-      assert_ok (raddle_leave ());
-      assert_ok (raddle_thread_trim ());
-      on_a_thread (enter_and_leave, NULL);
-      enter_and_leave (NULL);
-      assert_ok (raddle_runtime_stop (runtime, 10 * 1000));
-      _exit (0);
-    }
-  expect_success ((pid_t) evaluate ("child"));
+  in_a_fork_of_python_s (trim_and_stop, runtime);
   assert_ok (raddle_leave ());
   return NULL;
 }
@@ -140,22 +101,20 @@ a_child_may_trim_and_stop (void)
   stop_python (runtime);
 }
 
+static void
+be_refused_as_abandoned (gpointer data)
+{
+  (void) data;
+  PyEval_SaveThread ();
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  assert_message_has ("abandoned");
+}
+
 static gpointer
 fork_after_an_abandon (gpointer data)
 {
-  (void) data;
   PyGILState_STATE state = PyGILState_Ensure ();
-  run ("import os\n"
-       "child = os.fork()");
-  if (evaluate ("child") == 0)
-    {
-      alarm (30);
-      PyEval_SaveThread ();
-      assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
-      assert_message_has ("abandoned");
-      _exit (0);
-    }
-  expect_success ((pid_t) evaluate ("child"));
+  in_a_fork_of_python_s (be_refused_as_abandoned, data);
   PyGILState_Release (state);
   return NULL;
 }
@@ -170,31 +129,52 @@ a_child_of_an_abandoned_runtime_stays_abandoned (void)
 }
 
 static void
+be_refused_as_forked (gpointer runtime)
+{
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  assert_message_has ("fork");
+  assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
+  g_assert_false (raddle_is_held ());
+  g_assert_false (raddle_runtime_is_open (runtime));
+  guint64 leaked = figures ().leaked;
+  raddle_decref (Py_None);
+  g_assert_cmpuint (figures ().leaked, ==, leaked + 1);
+}
+
+static void
 a_child_of_a_plain_fork_is_refused (void)
 {
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
   enter_and_leave (NULL);
-  pid_t child = fork ();
-  if (child == 0)
-    {
-      alarm (30);
-      assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
-      assert_message_has ("fork");
-      assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
-      g_assert_false (raddle_is_held ());
-      g_assert_false (raddle_runtime_is_open (runtime));
-      guint64 leaked = figures ().leaked;
-      raddle_decref (Py_None);
-      g_assert_cmpuint (figures ().leaked, ==, leaked + 1);
-      _exit (0);
-    }
-  expect_success (child);
+  in_a_fork (be_refused_as_forked, runtime);
   enter_and_leave (NULL);
   stop_python (runtime);
 }
 
+/* A thread that forked inside entries, the innermost of which gave Python up if there are three. */
+typedef struct {
+  RaddleRuntime *runtime;
+  int            depth;
+} Inside;
+
 /* Python is still current on this thread, but its locks may belong to threads that are not here. */
+static void
+leave_quietly (gpointer data)
+{
+  Inside *inside = data;
+  g_assert_false (raddle_is_held ());
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
+  if (inside->depth == 3)
+    assert_status (raddle_block_threads (), RADDLE_STATUS_CLOSED);
+  for (int i = 0; i < inside->depth; i++)
+    assert_ok (raddle_leave ());
+  assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
+  assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
+  assert_status (raddle_runtime_stop (inside->runtime, 0), RADDLE_STATUS_CLOSED);
+}
+
 static void
 a_plain_fork_inside_an_entry_is_left_quietly (void)
 {
@@ -206,23 +186,8 @@ a_plain_fork_inside_an_entry_is_left_quietly (void)
         assert_ok (raddle_enter ());
       if (depth == 3)
         assert_ok (raddle_unblock_threads ());
-      pid_t child = fork ();
-      if (child == 0)
-        {
-          alarm (30);
-          g_assert_false (raddle_is_held ());
-          assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
-          assert_status (raddle_enter_fresh (), RADDLE_STATUS_CLOSED);
-          if (depth == 3)
-            assert_status (raddle_block_threads (), RADDLE_STATUS_CLOSED);
-          for (int i = 0; i < depth; i++)
-            assert_ok (raddle_leave ());
-          assert_status (raddle_leave (), RADDLE_STATUS_WRONG_ORDER);
-          assert_status (raddle_enter (), RADDLE_STATUS_CLOSED);
-          assert_status (raddle_runtime_stop (runtime, 0), RADDLE_STATUS_CLOSED);
-          _exit (0);
-        }
-      expect_success (child);
+      Inside inside = { runtime, depth };
+      in_a_fork (leave_quietly, &inside);
       if (depth == 3)
         assert_ok (raddle_block_threads ());
       g_assert_true (raddle_is_held ());

@@ -10,7 +10,6 @@
 #include <raddle/pygtk_threads.h>
 #include <raddle/stackless_api.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 typedef enum {
@@ -542,18 +541,9 @@ call_all (gpointer data)
 }
 
 static void
-call_all_in_a_forked_child (void)
+call_all_in_a_forked_child (gpointer situation)
 {
-  pid_t child = fork ();
-  if (child == 0)
-    {
-      alarm (30);
-      call_all (GINT_TO_POINTER (FORKED));
-      _exit (0);
-    }
-  int status = 0;
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
-  g_assert_true (WIFEXITED (status) && WEXITSTATUS (status) == 0);
+  call_all (situation);
 }
 
 static void
@@ -570,7 +560,7 @@ every_row (gconstpointer data)
   if (situation == ABANDONED)
     assert_ok (raddle_runtime_abandon (runtime));
   if (situation == FORKED)
-    call_all_in_a_forked_child ();
+    in_a_fork (call_all_in_a_forked_child, GINT_TO_POINTER (situation));
   else if (situation == OTHER_THREAD)
     on_a_thread (call_all, GINT_TO_POINTER (situation));
   else

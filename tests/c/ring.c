@@ -3,8 +3,6 @@
 
 #include <poll.h>
 #include <raddle/raddle-glib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { LONG_MS = 20 * 1000, EACH = 20000, PRODUCERS = 3, CONSUMERS = 2 };
 
@@ -237,27 +235,26 @@ its_descriptors_can_be_polled (void)
 }
 
 static void
+find_it_stopped (gpointer ring)
+{
+  int item;
+  void *out;
+  g_assert_true (raddle_ring_is_stopped (ring));
+  assert_status (raddle_ring_try_push (ring, &item), RADDLE_STATUS_STOPPED);
+  assert_status (raddle_ring_pop (ring, -1, RADDLE_WAIT_PLAIN, &out), RADDLE_STATUS_STOPPED);
+  assert_ok (raddle_ring_stop (ring));
+  raddle_ring_unref (ring);
+  g_assert_cmpint (notified, ==, 0);
+}
+
+static void
 in_a_forked_child_it_is_stopped_and_notifies_nobody (void)
 {
   IN_A_CHILD ();
   RaddleRing *ring = ring_for (2);
   int item;
-  void *out;
   assert_ok (raddle_ring_try_push (ring, &item));
-  pid_t child = fork ();
-  if (child == 0)
-    {
-      alarm (30);
-      g_assert_true (raddle_ring_is_stopped (ring));
-      assert_status (raddle_ring_try_push (ring, &item), RADDLE_STATUS_STOPPED);
-      assert_status (raddle_ring_pop (ring, -1, RADDLE_WAIT_PLAIN, &out), RADDLE_STATUS_STOPPED);
-      assert_ok (raddle_ring_stop (ring));
-      raddle_ring_unref (ring);
-      _exit (notified);
-    }
-  int status = 0;
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
-  g_assert_cmpint (status, ==, 0);
+  in_a_fork (find_it_stopped, ring);
   g_assert_false (raddle_ring_is_stopped (ring));
   raddle_ring_unref (ring);
   g_assert_cmpint (notified, ==, 1);

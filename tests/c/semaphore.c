@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <raddle/raddle-glib.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { LONG_MS = 20 * 1000, THREADS = 4, ROUNDS = 5000 };
@@ -252,29 +251,30 @@ put_one (gpointer semaphore)
   return NULL;
 }
 
+/* The descriptor that the semaphore had before the fork. */
+static int former_fd;
+
+static void
+use_its_own (gpointer semaphore)
+{
+  /* Reading its parent's descriptor would take the parent's wake-up away. */
+  assert_ok (raddle_semaphore_try_get (semaphore));
+  assert_status (raddle_semaphore_try_get (semaphore), RADDLE_STATUS_TIMED_OUT);
+  g_assert_cmpint (raddle_semaphore_get_fd (semaphore), ==, former_fd);
+  g_assert_false (is_readable (former_fd));
+  GThread *thread = g_thread_new ("putter", put_one, semaphore);
+  assert_ok (raddle_semaphore_get (semaphore, LONG_MS, RADDLE_WAIT_PLAIN));
+  g_thread_join (thread);
+}
+
 static void
 a_forked_child_has_one_of_its_own (void)
 {
   IN_A_CHILD ();
   g_autoptr (RaddleSemaphore) semaphore = semaphore_with (1);
   int fd = raddle_semaphore_get_fd (semaphore);
-  pid_t child = fork ();
-  if (child == 0)
-    {
-      alarm (30);
-      /* Reading its parent's descriptor would take the parent's wake-up away. */
-      assert_ok (raddle_semaphore_try_get (semaphore));
-      assert_status (raddle_semaphore_try_get (semaphore), RADDLE_STATUS_TIMED_OUT);
-      g_assert_cmpint (raddle_semaphore_get_fd (semaphore), ==, fd);
-      g_assert_false (is_readable (fd));
-      GThread *thread = g_thread_new ("putter", put_one, semaphore);
-      assert_ok (raddle_semaphore_get (semaphore, LONG_MS, RADDLE_WAIT_PLAIN));
-      g_thread_join (thread);
-      _exit (0);
-    }
-  int status = 0;
-  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
-  g_assert_cmpint (status, ==, 0);
+  former_fd = fd;
+  in_a_fork (use_its_own, semaphore);
   g_assert_cmpuint (raddle_semaphore_get_value (semaphore), ==, 1);
   g_assert_true (is_readable (fd));
 }

@@ -1,10 +1,13 @@
 /* support.c: what the C tests share (see support.h). */
 #include "support.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHILD_SECONDS 60
+#define FORK_SECONDS 30
 
 void
 support_assert_status (const char   *function,
@@ -246,6 +249,52 @@ meet (Meeting *meeting)
   while (meeting->awaited > 0)
     g_cond_wait (&meeting->cond, &meeting->mutex);
   g_mutex_unlock (&meeting->mutex);
+}
+
+gpointer
+stay_inside_for_ever (gpointer meeting)
+{
+  assert_ok (raddle_enter ());
+  assert_ok (raddle_unblock_threads ());
+  meet (meeting);
+  for (;;)
+    pause ();
+  return NULL;
+}
+
+/* Both sides of a fork: the child's ends here. */
+static void
+go_on_after_fork (pid_t    child,
+                  void   (*func) (gpointer data),
+                  gpointer data)
+{
+  int status = 0;
+  g_assert_cmpint (child, >=, 0);
+  if (child == 0)
+    {
+      alarm (FORK_SECONDS);
+      func (data);
+      _exit (0);
+    }
+  while (waitpid (child, &status, 0) != child)
+    g_assert_cmpint (errno, ==, EINTR);
+  if (WIFSIGNALED (status))
+    g_error ("the forked child ended by signal %d", WTERMSIG (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+
+void
+in_a_fork (void   (*child) (gpointer data),
+           gpointer data)
+{
+  go_on_after_fork (fork (), child, data);
+}
+
+void
+in_a_fork_of_python_s (void   (*child) (gpointer data),
+                       gpointer data)
+{
+  go_on_after_fork ((pid_t) evaluate ("__import__('os').fork()"), child, data);
 }
 
 gboolean

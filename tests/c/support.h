@@ -70,6 +70,16 @@ void           meeting_init          (Meeting *meeting,
                                       guint    threads);
 void           meet                  (Meeting *meeting);
 
+/* A thread that enters, gives Python up, meets, and stays inside for ever. */
+gpointer       stay_inside_for_ever  (gpointer meeting);
+
+/* Runs @child in a child that was forked, which has 30 seconds, and expects it to end well: by a plain
+ * fork(), or by Python's os.fork(), which needs Python held. */
+void           in_a_fork             (void   (*child) (gpointer data),
+                                      gpointer data);
+void           in_a_fork_of_python_s (void   (*child) (gpointer data),
+                                      gpointer data);
+
 /* In front of a test that may crash, hang or end its process: runs it in a child with a deadline, where
  * Python is not started yet. */
 #define IN_A_CHILD() \
