@@ -45,28 +45,8 @@ collect (void)
   g_mutex_lock (&lock);
   g_string_truncate (former_lines, 0);
   g_mutex_unlock (&lock);
-  if (raddle_enter () != RADDLE_STATUS_OK)
-    return;
-  run ("import logging, raddle.log\n"
-       "class Keep(logging.Handler):\n"
-       "    def emit(self, record): seen.append(record)\n"
-       "seen = []\n"
-       "logger = logging.getLogger('app')\n"
-       "logger.handlers[:] = [Keep()]\n"
-       "logger.setLevel(1)\n"
-       "logger.propagate = False\n");
-  assert_ok (raddle_leave ());
-}
-
-static void
-assert_seen (const char *expression,
-             const char *expected)
-{
-  assert_ok (raddle_log_flush (20 * 1000));
-  assert_ok (raddle_enter ());
-  g_autofree char *text = evaluate_text (expression);
-  assert_ok (raddle_leave ());
-  g_assert_cmpstr (text, ==, expected);
+  in_python ("import raddle.log");
+  collect_log ("app");
 }
 
 static gpointer

@@ -5,34 +5,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define COLLECT                                     \
-  "import logging\n"                                \
-  "class Keep(logging.Handler):\n"                  \
-  "    def emit(self, record): seen.append(record)\n" \
-  "seen = []\n"                                     \
-  "logger = logging.getLogger('net')\n"             \
-  "logger.handlers[:] = [Keep()]\n"                 \
-  "logger.setLevel(1)\n"                            \
-  "logger.propagate = False\n"
-
-static void
-collect (void)
-{
-  in_python (COLLECT);
-}
-
-/* What an expression is after everything was handed over. */
-static void
-assert_seen (const char *expression,
-             const char *expected)
-{
-  assert_ok (raddle_log_flush (20 * 1000));
-  assert_ok (raddle_enter ());
-  g_autofree char *text = evaluate_text (expression);
-  assert_ok (raddle_leave ());
-  g_assert_cmpstr (text, ==, expected);
-}
-
 static RaddleLogStats
 log_figures (void)
 {
@@ -52,7 +24,7 @@ warn_from_here (gpointer unused)
 static void
 a_macro_says_where_and_who (void)
 {
-  collect ();
+  collect_log ("net");
   GThread *thread = g_thread_new ("receiver", warn_from_here, NULL);
   int line = GPOINTER_TO_INT (g_thread_join (thread));
   g_autofree char *expected = g_strdup_printf (
@@ -65,7 +37,7 @@ static void
 a_long_message_arrives_whole (void)
 {
   g_autofree char *text = g_strnfill (100000, 'x');
-  collect ();
+  collect_log ("net");
   raddle_log (RADDLE_LOG_INFO, "net", NULL, 0, NULL, "%s.", text);
   raddle_log (RADDLE_LOG_INFO, "net", __FILE__, -1, NULL, "%511s", "just");
   raddle_log (RADDLE_LOG_INFO, "net", __FILE__, -1, NULL, "%512s", "over");
@@ -92,7 +64,7 @@ fields_become_attributes (void)
     { .name = "strange", .kind = 4711 },
     { .name = "name", .kind = RADDLE_LOG_BOOL },
   };
-  collect ();
+  collect_log ("net");
   raddle_log_message (33, "net", "/src/x.c", 12, "receive", "100%s", fields, G_N_ELEMENTS (fields));
   assert_seen ("str([(r.none, r.yes, r.least, r.most, r.ratio, r.text, r.part, r.bytes, r.nothing, r.strange, r.name_)"
                " for r in seen])",
@@ -112,7 +84,7 @@ format_it (void)
 static void
 what_is_not_wanted_is_not_even_formatted (void)
 {
-  collect ();
+  collect_log ("net");
   RADDLE_INFO ("so that its level is known");
   assert_seen ("str(len(seen))", "1");
   in_python ("logger.setLevel(logging.WARNING)");
@@ -142,7 +114,7 @@ a_full_ring_drops_and_counts (void)
 {
   RaddleLogStats before, after;
 
-  collect ();
+  collect_log ("net");
   assert_seen ("str(len(seen))", "0");
   before = log_figures ();
   assert_ok (raddle_enter ());
@@ -172,7 +144,7 @@ say (int         level,
 static void
 a_host_wraps_it_in_a_function_of_its_own (void)
 {
-  collect ();
+  collect_log ("net");
   say (RADDLE_LOG_WARNING, "%s %c %.1f", "text", 'c', 0.5);
   assert_seen ("str([(r.name, r.getMessage(), r.funcName) for r in seen])", "[('net.own', 'text c 0.5', 'say')]");
 }
@@ -180,7 +152,7 @@ a_host_wraps_it_in_a_function_of_its_own (void)
 static void
 nulls_are_survived (void)
 {
-  collect ();
+  collect_log ("net");
   raddle_log (RADDLE_LOG_INFO, NULL, NULL, 0, NULL, NULL);
   raddle_log_message (RADDLE_LOG_INFO, "net", NULL, 0, NULL, NULL, NULL, 5);
   raddle_log_message (RADDLE_LOG_INFO, "net", NULL, 0, NULL, "", NULL, 5);
@@ -195,7 +167,7 @@ stop_start_and_stop_again (void)
 {
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
-  collect ();
+  collect_log ("net");
   assert_ok (raddle_log_start ());
   RADDLE_INFO ("one");
   assert_ok (raddle_log_stop (20 * 1000));
@@ -216,7 +188,7 @@ a_hanging_handler_is_a_status (void)
 {
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
-  collect ();
+  collect_log ("net");
   in_python ("import threading\n"
              "go_on = threading.Event()\n"
              "logger.handlers[0].addFilter(lambda record: go_on.wait(20))");
@@ -244,7 +216,7 @@ a_process_ends_while_its_threads_log (void)
 {
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
-  collect ();
+  collect_log ("net");
   int null = open ("/dev/null", O_WRONLY);
   g_assert_cmpint (dup2 (null, STDERR_FILENO), ==, STDERR_FILENO);
   for (int i = 0; i < 3; i++)

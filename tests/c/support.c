@@ -220,6 +220,31 @@ figures (void)
 }
 
 void
+collect_log (const char *name)
+{
+  g_autofree char *code = g_strdup_printf ("import logging\n"
+                                           "class Keep(logging.Handler):\n"
+                                           "    def emit(self, record): seen.append(record)\n"
+                                           "seen = []\n"
+                                           "logger = logging.getLogger('%s')\n"
+                                           "logger.handlers[:] = [Keep()]\n"
+                                           "logger.setLevel(1)\n"
+                                           "logger.propagate = False\n", name);
+  in_python (code);
+}
+
+void
+assert_seen (const char *expression,
+             const char *expected)
+{
+  assert_ok (raddle_log_flush (20 * 1000));
+  assert_ok (raddle_enter ());
+  g_autofree char *text = evaluate_text (expression);
+  assert_ok (raddle_leave ());
+  g_assert_cmpstr (text, ==, expected);
+}
+
+void
 wait_until (gboolean (*check) (gpointer data),
             gpointer   data)
 {

@@ -56,6 +56,12 @@ gpointer       on_a_thread           (GThreadFunc func,
 
 RaddleGateStats figures              (void);
 
+/* From here on, `seen` has the records of Python's logger of a name, which is `logger`, and of those below. */
+void           collect_log           (const char *name);
+/* Checks what an expression is when everything was handed over to Python's logging. */
+void           assert_seen           (const char *expression,
+                                      const char *expected);
+
 /* Waits until @check says yes; the test fails if it does not in 20 seconds. */
 void           wait_until            (gboolean (*check) (gpointer data),
                                       gpointer   data);
