@@ -1,5 +1,5 @@
 /* closure.c: Python callables as closures: invoked, invalidated and dropped, held or not, on any thread. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <gio/gio.h>
 #include <raddle/raddle-glib.h>
@@ -325,13 +325,6 @@ invoke_in_a_turn (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static gboolean
-quit (gpointer loop)
-{
-  g_main_loop_quit (loop);
-  return G_SOURCE_REMOVE;
-}
-
 static void
 in_a_held_turn_an_invocation_nests (void)
 {
@@ -340,14 +333,12 @@ in_a_held_turn_an_invocation_nests (void)
   GMainLoop *loop = g_main_loop_new (context, FALSE);
   assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_TURN, NULL));
   gpointer data[2] = { NULL, closure_of ("Call(1)") };
-  g_main_context_invoke (context, quit, loop);
+  g_main_context_invoke (context, quit_loop, loop);
   for (int i = 0; i < 2; i++)
     {
       GSource *source = g_idle_source_new ();
-      g_source_set_callback (source, i == 0 ? invoke_in_a_turn : quit, i == 0 ? (gpointer) data : loop, NULL);
       g_source_set_priority (source, i);
-      g_source_attach (source, context);
-      g_source_unref (source);
+      add_source (context, source, i == 0 ? invoke_in_a_turn : quit_loop, i == 0 ? (gpointer) data : loop);
     }
   guint64 nested = figures ().nested;
   assert_ok (raddle_main_loop_run (loop));

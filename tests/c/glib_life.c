@@ -1,36 +1,15 @@
 /* glib_life.c: main loops that outlive Python: before it starts, while it stops, after it, and the next one.
  *
  * Each test starts and stops Python itself, in a child of its own. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <raddle/raddle-glib.h>
 
-static gint asleep;
-
-static gint
-noting_poll (GPollFD *fds,
-             guint    count,
-             gint     timeout)
-{
-  if (timeout != 0)
-    g_atomic_int_inc (&asleep);
-  return g_poll (fds, count, timeout);
-}
-
-static gboolean
-has_slept (gpointer data)
-{
-  (void) data;
-  return g_atomic_int_get (&asleep) > 0;
-}
-
-/* A new context that polls through noting_poll(), attached. */
+/* A new context whose sleeps are counted, attached. */
 static GMainContext *
 attached_context (void)
 {
-  GMainContext *context = g_main_context_new ();
-  g_main_context_set_poll_func (context, noting_poll);
-  g_atomic_int_set (&asleep, 0);
+  GMainContext *context = noting_context ();
   assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_CALLBACK, noting_poll));
   return context;
 }
@@ -61,12 +40,8 @@ static void
 turn_natively (GMainContext *context)
 {
   guint count = 0;
-  GSource *source = g_idle_source_new ();
-  g_source_set_callback (source, count_natively, &count, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
-  while (g_main_context_iteration (context, FALSE))
-    ;
+  add_source (context, g_idle_source_new (), count_natively, &count);
+  iterate (context);
   g_assert_cmpuint (count, ==, 1);
 }
 
@@ -159,7 +134,7 @@ a_stop_waits_for_a_thread_that_sleeps_in_poll_inside_an_entry (void)
   GMainContext *context = attached_context ();
   Sleeper sleeper = { g_main_loop_new (context, FALSE), TRUE };
   GThread *thread = g_thread_new ("sleeper", sleep_in_poll, &sleeper);
-  wait_until (has_slept, NULL);
+  wait_until (has_slept, GINT_TO_POINTER (1));
   assert_status (raddle_runtime_stop (runtime, 50), RADDLE_STATUS_BUSY);
   assert_message_has ("sleeper");
   g_main_loop_quit (sleeper.loop);
@@ -178,7 +153,7 @@ a_stop_does_not_wait_for_a_thread_that_sleeps_in_poll_outside (void)
   GMainContext *context = attached_context ();
   Sleeper sleeper = { g_main_loop_new (context, FALSE), FALSE };
   GThread *thread = g_thread_new ("sleeper", sleep_in_poll, &sleeper);
-  wait_until (has_slept, NULL);
+  wait_until (has_slept, GINT_TO_POINTER (1));
   stop_python (runtime);
   g_main_loop_quit (sleeper.loop);
   g_thread_join (thread);
@@ -210,10 +185,7 @@ a_host_may_stop_python_from_inside_its_loop (void)
       Host host = { start_python (), g_main_loop_new (context, FALSE) };
       assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_CALLBACK, NULL));
       add_counting (context);
-      GSource *source = g_timeout_source_new (2);
-      g_source_set_callback (source, stop_python_then_quit, &host, NULL);
-      g_source_attach (source, context);
-      g_source_unref (source);
+      add_source (context, g_timeout_source_new (2), stop_python_then_quit, &host);
       assert_ok (raddle_main_loop_run (host.loop));
       g_main_loop_unref (host.loop);
       g_main_context_unref (context);
@@ -236,10 +208,7 @@ a_loop_by_turn_is_inside_and_cannot_stop_python (void)
   GMainContext *context = g_main_context_new ();
   Host host = { start_python (), g_main_loop_new (context, FALSE) };
   assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_TURN, NULL));
-  GSource *source = g_idle_source_new ();
-  g_source_set_callback (source, try_to_stop, &host, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
+  add_source (context, g_idle_source_new (), try_to_stop, &host);
   assert_ok (raddle_main_loop_run (host.loop));
   stop_python (host.runtime);
   g_main_loop_unref (host.loop);

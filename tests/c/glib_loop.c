@@ -1,7 +1,7 @@
 /* glib_loop.c: raddle_main_loop_run() with real signals and exceptions, and PyGObject's own loop inside.
  *
  * Each test starts a Python with its signal handlers in a child of its own. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <raddle/raddle-glib.h>
 #include <signal.h>
@@ -17,25 +17,6 @@ start_with_signals (void)
   return runtime;
 }
 
-/* How often a loop was about to sleep. */
-static gint asleep;
-
-static gint
-noting_poll (GPollFD *fds,
-             guint    count,
-             gint     timeout)
-{
-  if (timeout != 0)
-    g_atomic_int_inc (&asleep);
-  return g_poll (fds, count, timeout);
-}
-
-static gboolean
-has_slept (gpointer data)
-{
-  return g_atomic_int_get (&asleep) >= GPOINTER_TO_INT (data);
-}
-
 /* Has another process send a signal, as a terminal does, once a loop has been about to sleep so many times. */
 static gpointer
 interrupt_sleep (gpointer times)
@@ -44,33 +25,6 @@ interrupt_sleep (gpointer times)
   wait_until (has_slept, times);
   g_assert_true (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
   return NULL;
-}
-
-static GMainContext *
-noting_context (void)
-{
-  GMainContext *context = g_main_context_new ();
-  g_main_context_set_poll_func (context, noting_poll);
-  g_atomic_int_set (&asleep, 0);
-  return context;
-}
-
-static void
-add (GMainContext *context,
-     GSource      *source,
-     GSourceFunc   func,
-     gpointer      data)
-{
-  g_source_set_callback (source, func, data, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
-}
-
-static gboolean
-quit (gpointer loop)
-{
-  g_main_loop_quit (loop);
-  return G_SOURCE_REMOVE;
 }
 
 /* Runs a loop on @context, sends SIGINT when it is about to sleep for the @times-th time, and
@@ -142,12 +96,6 @@ ctrl_c_that_another_thread_takes_ends_the_loop (void)
   stop_python (runtime);
 }
 
-static void
-count_sleeps_from_now (void)
-{
-  g_atomic_int_set (&asleep, 0);
-}
-
 static gboolean
 run_code (gpointer code)
 {
@@ -177,14 +125,14 @@ a_wake_up_descriptor_that_was_taken_away_is_set_again (void)
     for (int by_source = 0; by_source <= 1; by_source++)
       {
         GMainContext *context = noting_context ();
-        g_atomic_int_set (&asleep, G_MININT);
+        count_sleeps_from (G_MININT);
         GThread *thread = g_thread_new ("interrupt", interrupt_sleep, GINT_TO_POINTER (1));
         GMainLoop *loop = g_main_loop_new (context, FALSE);
-        g_autofree char *code = g_strconcat (BLOCK_SIGNAL_HERE, thieves[i], "count_sleeps()\n", NULL);
+        g_autofree char *code = g_strconcat (BLOCK_SIGNAL_HERE, thieves[i], "count_sleeps_from(0)\n", NULL);
         assert_ok (raddle_enter ());
-        give_address ("address", (gpointer) count_sleeps_from_now);
+        give_address ("address", (gpointer) count_sleeps_from);
         run ("import ctypes\n"
-             "count_sleeps = ctypes.CFUNCTYPE(None)(address)\n");
+             "count_sleeps_from = ctypes.CFUNCTYPE(None, ctypes.c_int)(address)\n");
         assert_ok (raddle_leave ());
         /* By a callable, or by code of the host's that enters. */
         if (by_source)
@@ -197,7 +145,7 @@ a_wake_up_descriptor_that_was_taken_away_is_set_again (void)
             assert_ok (raddle_leave ());
           }
         else
-          add (context, g_timeout_source_new (2), run_code, code);
+          add_source (context, g_timeout_source_new (2), run_code, code);
         assert_status (raddle_main_loop_run (loop), RADDLE_STATUS_PYTHON);
         assert_message_has ("KeyboardInterrupt");
         g_thread_join (thread);
@@ -265,7 +213,7 @@ run_inner_loop (gpointer outer)
 {
   expect_interrupted (g_main_loop_get_context (outer), 1, "KeyboardInterrupt");
   g_assert_true (g_main_loop_is_running (outer));
-  add (g_main_loop_get_context (outer), g_timeout_source_new (1), quit, outer);
+  add_source (g_main_loop_get_context (outer), g_timeout_source_new (1), quit_loop, outer);
   return G_SOURCE_REMOVE;
 }
 
@@ -276,10 +224,10 @@ ctrl_c_ends_the_innermost_loop_alone (void)
   RaddleRuntime *runtime = start_with_signals ();
   GMainContext *context = noting_context ();
   GMainLoop *outer = g_main_loop_new (context, FALSE);
-  add (context, g_idle_source_new (), run_inner_loop, outer);
+  add_source (context, g_idle_source_new (), run_inner_loop, outer);
   assert_ok (raddle_main_loop_run (outer));
   /* The outer one is as it was: the next signal ends one like it. */
-  g_atomic_int_set (&asleep, 0);
+  count_sleeps_from (0);
   expect_interrupted (context, 1, "KeyboardInterrupt");
   g_main_loop_unref (outer);
   g_main_context_unref (context);
@@ -307,7 +255,7 @@ a_handler_that_does_not_raise_lets_the_loop_go_on (void)
   in_python ("handled = []\n"
              "signal.signal(signal.SIGINT, lambda *about: handled.append(about))\n");
   GThread *thread = g_thread_new ("interrupt", interrupt_sleep, GINT_TO_POINTER (1));
-  add (context, g_timeout_source_new (1), quit_when_handled, loop);
+  add_source (context, g_timeout_source_new (1), quit_when_handled, loop);
   assert_ok (raddle_main_loop_run (loop));
   g_thread_join (thread);
 
@@ -315,7 +263,7 @@ a_handler_that_does_not_raise_lets_the_loop_go_on (void)
   run ("def refuse(*about):\n"
        "    raise LookupError('refused')\n"
        "signal.signal(signal.SIGINT, refuse)\n");
-  g_atomic_int_set (&asleep, 0);
+  count_sleeps_from (0);
   GMainContext *other = noting_context ();
   expect_interrupted (other, 1, "LookupError");
   g_assert_cmpint (evaluate ("len(reports)"), ==, 0);
@@ -432,21 +380,19 @@ pygobject_s_own_loop_runs_inside_an_entry (void)
         g_assert_true (raddle_is_held ());
         /* What is left of the four workers' calls. */
         assert_ok (raddle_unblock_threads ());
-        while (g_main_context_iteration (NULL, FALSE))
-          ;
+        iterate (NULL);
         assert_ok (raddle_block_threads ());
         g_assert_cmpint (evaluate ("sorted(turns) == sorted(list(range(100)) * 4)"), ==, TRUE);
         /* And inside a loop of the host's, from a source. */
         run ("turns.clear()");
         GMainLoop *loop = g_main_loop_new (NULL, FALSE);
         assert_ok (raddle_idle_add (NULL, 0, named ("run_inside"), NULL));
-        add (NULL, g_idle_source_new (), quit, loop);
+        add_source (NULL, g_idle_source_new (), quit_loop, loop);
         assert_ok (raddle_main_loop_run (loop));
         g_main_loop_unref (loop);
         g_assert_cmpint (evaluate ("len(turns)"), >=, 100);
         assert_ok (raddle_leave ());
-        while (g_main_context_iteration (NULL, FALSE))
-          ;
+        iterate (NULL);
         assert_ok (raddle_main_context_detach (NULL));
       }
   stop_python (runtime);
@@ -461,14 +407,14 @@ ctrl_c_ends_pygobject_s_loop_inside_a_loop_of_the_host_s (void)
     for (int round = 0; round < 2; round++)
       {
         g_main_context_set_poll_func (NULL, noting_poll);
-        g_atomic_int_set (&asleep, 0);
+        count_sleeps_from (0);
         assert_ok (raddle_main_context_attach (NULL, RADDLE_HOLD_CALLBACK, noting_poll));
         assert_ok (raddle_enter ());
         run (GI_CODE);
         assert_ok (raddle_idle_add (NULL, 0, named ("sleep_inside"), NULL));
         assert_ok (raddle_leave ());
         expect_interrupted (NULL, 1, "KeyboardInterrupt");
-        g_atomic_int_set (&asleep, 0);
+        count_sleeps_from (0);
         /* And once more, in a loop in which PyGObject's has come and gone. */
         expect_interrupted (NULL, 1, "KeyboardInterrupt");
         assert_ok (raddle_main_context_detach (NULL));

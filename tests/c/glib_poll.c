@@ -1,7 +1,7 @@
 /* glib_poll.c: the poll function on real main contexts: who holds Python while a loop sleeps and turns.
  *
  * What could hang if it were wrong runs in a child with a deadline. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <errno.h>
 #include <string.h>
@@ -76,17 +76,6 @@ watched_context (RaddleHold hold)
   return context;
 }
 
-static void
-add (GMainContext *context,
-     GSource      *source,
-     GSourceFunc   func,
-     gpointer      data)
-{
-  g_source_set_callback (source, func, data, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
-}
-
 /* A thread that needs Python for a while, and then ends the loop. */
 static gpointer
 run_python_then_quit (gpointer loop)
@@ -114,7 +103,7 @@ a_held_loop_lets_others_run_while_it_sleeps (void)
       {
         GMainLoop *loop = g_main_loop_new (contexts[i], FALSE);
         assert_ok (raddle_main_context_attach (contexts[i], hold, NULL));
-        add (contexts[i], g_idle_source_new (), start_that_thread, loop);
+        add_source (contexts[i], g_idle_source_new (), start_that_thread, loop);
         /* A host that forgot to release Python. */
         assert_ok (raddle_enter ());
         assert_ok (raddle_enter ());
@@ -150,7 +139,7 @@ go_deeper (gpointer data)
   GMainLoop **loops = data;
   GMainLoop *loop = loops[depth++];
   if (depth < 3)
-    add (g_main_loop_get_context (loop), g_idle_source_new (), go_deeper, loops);
+    add_source (g_main_loop_get_context (loop), g_idle_source_new (), go_deeper, loops);
   else
     g_thread_unref (g_thread_new ("needs-python", quit_three, loops));
   /* Each level enters, and keeps what it entered while the next loop runs. */
@@ -214,7 +203,7 @@ run_turns (GMainContext *context,
            gint64        work_us)
 {
   Turns turns = { g_main_loop_new (context, FALSE), count, 0, work_us };
-  add (context, source, turn, &turns);
+  add_source (context, source, turn, &turns);
   assert_ok (raddle_main_loop_run (turns.loop));
   g_main_loop_unref (turns.loop);
   return turns;
@@ -263,7 +252,7 @@ a_loop_by_turn_is_a_plain_one_where_nobody_holds_python (void)
 {
   GMainContext *context = watched_context (RADDLE_HOLD_TURN);
   Turns turns = { g_main_loop_new (context, FALSE), 20, 0, 0 };
-  add (context, g_idle_source_new (), turn, &turns);
+  add_source (context, g_idle_source_new (), turn, &turns);
   g_main_loop_run (turns.loop);
   g_assert_cmpuint (turns.held, ==, 0);
   g_assert_cmpuint (seen.held_and_looking, ==, 0);
@@ -291,7 +280,7 @@ a_busy_python_thread_and_the_loop_both_get_on (void)
       assert_ok (raddle_enter ());
       run (BUSY_CODE);
       run ("turned, before = 0, count");
-      add (context, g_timeout_source_new (1), enter_and_count, &turns);
+      add_source (context, g_timeout_source_new (1), enter_and_count, &turns);
       g_main_loop_run (turns.loop);
       g_assert_cmpint (evaluate ("turned"), ==, 20);
       g_assert_cmpint (evaluate ("count - before"), >, 1000);
@@ -348,7 +337,7 @@ run_own_loop (gpointer data)
   assert_ok (raddle_main_context_attach (g_main_context_get_thread_default (),
                                          RADDLE_HOLD_CALLBACK, NULL));
   Turns turns = { g_main_loop_new (context, FALSE), 50, 0, 0 };
-  add (context, g_timeout_source_new (1), turn_until_all_do, &turns);
+  add_source (context, g_timeout_source_new (1), turn_until_all_do, &turns);
   meet (meeting);
   assert_ok (raddle_enter ());
   g_main_loop_run (turns.loop);
@@ -400,7 +389,7 @@ a_held_loop_goes_on_while_its_poll_function_is_changed (void)
   GMainContext *context = g_main_context_new ();
   GMainLoop *loop = g_main_loop_new (context, FALSE);
   Turns turns = { loop, G_MAXUINT, 0, 0 };
-  add (context, g_timeout_source_new (1), turn, &turns);
+  add_source (context, g_timeout_source_new (1), turn, &turns);
   assert_ok (raddle_enter ());
   run ("done = 0");
   GThread *thread = g_thread_new ("changes", attach_and_detach, loop);

@@ -1,5 +1,5 @@
 /* glib_sources.c: Python callables in idle, timeout and fd sources, in invoke, and in destroy notifies. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <gio/gio.h>
 #include <glib-unix.h>
@@ -55,13 +55,6 @@ add_made (GMainContext *context,
   assert_ok (raddle_leave ());
   g_assert_true (id > 0 || kind == INVOKE);
   return id;
-}
-
-static void
-iterate (GMainContext *context)
-{
-  while (g_main_context_iteration (context, FALSE))
-    ;
 }
 
 static void

@@ -1,5 +1,5 @@
 /* pygobject.c: unpatched PyGObject in a host: its callbacks, sources and objects on threads that Python never made. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <gio/gio.h>
 #include <raddle/raddle-glib.h>
@@ -196,8 +196,7 @@ has_all_ticks (gpointer data)
   gboolean done;
 
   (void) data;
-  while (g_main_context_iteration (NULL, FALSE))
-    continue;
+  iterate (NULL);
   assert_ok (raddle_enter ());
   done = evaluate ("len(seen) == 400");
   assert_ok (raddle_leave ());

@@ -1,7 +1,7 @@
 /* scheduler.c: tasklets that main loops of GLib's run: turns, sleeps, descriptors, replies, errors.
  *
  * Each test starts a Python in a child of its own. */
-#include "support.h"
+#include "support_glib.h"
 
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -201,8 +201,7 @@ an_idle_scheduler_does_not_poll (void)
   assert_ok (raddle_scheduler_attach (NULL, 0, G_PRIORITY_DEFAULT));
   in_python ("pipe = stackless.channel()\n"
              "spawn(pipe.receive), spawn(sleep, 3600000000)\n");
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
+  iterate (NULL);
   polls = 0;
   g_timeout_add (300, quit_it, NULL);
   g_main_loop_run (main_loop);
@@ -462,8 +461,7 @@ python_stops_with_sleepers (void)
                  "ends = os.pipe()\n"
                  "for _ in range(5):\n"
                  "    spawn(sleeper, ends[1])\n");
-      while (g_main_context_iteration (NULL, FALSE))
-        ;
+      iterate (NULL);
       int fd = look ("ends[0]");
       char bytes[16];
       stop_python (runtime);
