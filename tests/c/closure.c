@@ -4,28 +4,7 @@
 #include <gio/gio.h>
 #include <raddle/raddle-glib.h>
 
-/* Callables that note their calls and their ends, and what the hook was given. */
-#define DEFINITIONS                                   \
-  "import gc, sys, threading, weakref\n"              \
-  "class Call:\n"                                     \
-  "    def __init__(self, result=None, body=None):\n" \
-  "        self.result, self.body = result, body\n"   \
-  "    def __call__(self, *given):\n"                 \
-  "        calls.append(given)\n"                     \
-  "        threads.append(threading.get_ident())\n"   \
-  "        if self.body: self.body()\n"               \
-  "        if isinstance(self.result, type): raise self.result('from Python')\n" \
-  "        return self.result\n"                      \
-  "    def __del__(self): ends.append(threading.get_ident())\n" \
-  "def hook(about):\n"                                \
-  "    reports.append((about.exc_type.__name__, str(about.object)))\n" \
-  "sys.unraisablehook = hook\n"
-
-static void
-begin (void)
-{
-  in_python ("calls, threads, ends, reports = [], [], [], []");
-}
+#define DEFINITIONS CALL_CODE REPORTS_CODE
 
 /* A closure of a callable that nobody else holds. */
 static GClosure *
@@ -69,7 +48,7 @@ invoke_on_a_thread (gpointer closure)
 static void
 a_closure_calls_with_its_values_and_gives_the_result (void)
 {
-  begin ();
+  begin_notes ();
   GClosure *closure = closure_of ("Call(42)");
   g_assert_cmpint (invoke (closure), ==, 42);
   assert_ok (raddle_enter ());
@@ -88,7 +67,7 @@ static void
 more_values_than_usual_come_in_their_order (void)
 {
   GValue values[20] = { G_VALUE_INIT };
-  begin ();
+  begin_notes ();
   GClosure *closure = closure_of ("Call()");
   for (int i = 0; i < 20; i++)
     {
@@ -108,7 +87,7 @@ what_goes_wrong_is_reported_and_the_result_keeps_its_default (void)
   const char *raised[] = { "ValueError", "TypeError", "OverflowError", "TypeError", "TypeError" };
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     {
-      begin ();
+      begin_notes ();
       GClosure *closure = closure_of (wrong[i]);
       g_assert_cmpint (invoke (closure), ==, -1);
       g_autofree char *reported = g_strdup_printf ("[name for name, _ in reports] == ['%s']", raised[i]);
@@ -120,7 +99,7 @@ what_goes_wrong_is_reported_and_the_result_keeps_its_default (void)
 static void
 an_exception_that_is_set_outside_stays_set (void)
 {
-  begin ();
+  begin_notes ();
   GClosure *closure = closure_of ("Call(7)");
   assert_ok (raddle_enter ());
   PyErr_SetString (PyExc_KeyError, "mine");
@@ -145,7 +124,7 @@ an_invalidated_closure_drops_its_callable_at_once_and_calls_nothing (void)
 {
   for (int way = 0; way < 3; way++)
     {
-      begin ();
+      begin_notes ();
       GClosure *closure = closure_of ("Call(1)");
       if (way == 0)
         g_closure_invalidate (closure);
@@ -177,13 +156,13 @@ invalidate_inside (void)
 static void
 who_is_inside_when_it_is_invalidated_finishes (void)
 {
-  begin ();
+  begin_notes ();
   assert_ok (raddle_enter ());
   give_address ("address", (gpointer) invalidate_inside);
   run ("import ctypes\n"
        "invalidate = ctypes.PYFUNCTYPE(None)(address)");
   assert_ok (raddle_leave ());
-  inside = closure_of ("Call(9, lambda: (invalidate(), noted.append(len(ends))))");
+  inside = closure_of ("Call(9, lambda *_: (invalidate(), noted.append(len(ends))))");
   in_python ("noted = []");
   g_assert_cmpint (invoke (inside), ==, 9);
   g_assert_cmpint (look ("noted == [0] and len(ends) == 1 and len(calls) == 1"), ==, TRUE);
@@ -202,7 +181,7 @@ drop_on_a_thread (gpointer closure)
 static void
 a_closure_is_dropped_on_any_thread_and_its_callable_once (void)
 {
-  begin ();
+  begin_notes ();
   for (int i = 0; i < 30; i++)
     on_a_thread (drop_on_a_thread, closure_of ("Call()"));
   g_assert_cmpint (look ("len(ends)"), ==, 30);
@@ -227,10 +206,8 @@ after_the_stop_a_closure_is_deaf_and_dropping_it_never_attaches (void)
   IN_A_CHILD ();
   RaddleRuntime *runtime = start_python ();
   GObject *object = g_object_new (G_TYPE_SIMPLE_ACTION, "name", "a", NULL);
-  assert_ok (raddle_enter ());
-  run (DEFINITIONS);
-  run ("calls, threads, ends, reports = [], [], [], []");
-  assert_ok (raddle_leave ());
+  in_python (DEFINITIONS);
+  begin_notes ();
   GClosure *first = closure_of ("Call(1)"), *second = closure_of ("Call(2)");
   assert_ok (raddle_enter ());
   g_assert_cmpuint (raddle_signal_connect (object, "activate", named ("Call"), 0), >, 0);
@@ -328,7 +305,7 @@ invoke_in_a_turn (gpointer data)
 static void
 in_a_held_turn_an_invocation_nests (void)
 {
-  begin ();
+  begin_notes ();
   GMainContext *context = g_main_context_new ();
   GMainLoop *loop = g_main_loop_new (context, FALSE);
   assert_ok (raddle_main_context_attach (context, RADDLE_HOLD_TURN, NULL));
@@ -400,7 +377,7 @@ a_call_gives_a_value_or_an_error (void)
 static void
 a_call_passes_its_values (void)
 {
-  begin ();
+  begin_notes ();
   GValue value = G_VALUE_INIT, given[2] = { G_VALUE_INIT, G_VALUE_INIT };
   GError *error = NULL;
   assert_ok (raddle_enter ());
@@ -453,7 +430,7 @@ pool_notified (gpointer data)
 static void
 a_pool_calls_on_its_threads_and_tells_what_came_of_it (void)
 {
-  begin ();
+  begin_notes ();
   GError *error = NULL;
   GThreadPool *pool = raddle_thread_pool_new (4, FALSE, &error);
   g_assert_no_error (error);

@@ -3,31 +3,17 @@
 
 #include <raddle/raddle-gio.h>
 
-#define DEFINITIONS                                       \
-  "import asyncio, raddle, threading\n"                   \
-  "class Call:\n"                                         \
-  "    def __init__(self, result): self.result = result\n" \
-  "    def __call__(self, *given):\n"                     \
-  "        calls.append(given)\n"                         \
-  "        threads.append(threading.get_ident())\n"       \
-  "        if isinstance(self.result, type): raise self.result('from Python')\n" \
-  "        return self.result\n"                          \
-  "    def __del__(self): ends.append(threading.get_ident())\n" \
-  "async def wait():\n"                                   \
-  "    calls.append(asyncio.current_task())\n"            \
-  "    await asyncio.Event().wait()\n"                    \
-  "async def answer():\n"                                 \
-  "    await asyncio.sleep(0.001)\n"                      \
-  "    return 'done'\n"                                   \
-  "async def fail():\n"                                   \
-  "    await asyncio.sleep(0)\n"                          \
+#define DEFINITIONS CALL_CODE           \
+  "import asyncio, raddle, threading\n" \
+  "async def wait():\n"                 \
+  "    calls.append(asyncio.current_task())\n" \
+  "    await asyncio.Event().wait()\n"  \
+  "async def answer():\n"               \
+  "    await asyncio.sleep(0.001)\n"    \
+  "    return 'done'\n"                 \
+  "async def fail():\n"                 \
+  "    await asyncio.sleep(0)\n"        \
   "    raise ValueError('from a coroutine')\n"
-
-static void
-begin (void)
-{
-  in_python ("calls, threads, ends = [], [], []");
-}
 
 /* What a task came to; it is run to its end by the loop. */
 typedef struct {
@@ -109,7 +95,7 @@ static void
 a_task_runs_a_callable_and_propagates_what_came_of_it (void)
 {
   Run self;
-  begin ();
+  begin_notes ();
   run_new (&self, NULL);
   start (&self, raddle_task_run_in_thread, "Call('done')");
   assert_status (raddle_task_run_in_thread (self.task, Py_None, G_TYPE_STRING), RADDLE_STATUS_WRONG_ORDER);
@@ -134,7 +120,7 @@ a_worker_in_python_sees_its_cancellable (void)
 {
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   in_python ("def watch(cancellable):\n"
              "    calls.append(raddle.is_cancelled(cancellable))\n"
              "    while not raddle.is_cancelled(cancellable): threading.Event().wait(0.001)\n"
@@ -164,7 +150,7 @@ static void
 a_task_runs_a_coroutine_and_propagates_what_came_of_it (void)
 {
   Run self;
-  begin ();
+  begin_notes ();
   run_new (&self, NULL);
   start (&self, raddle_task_run_in_loop, "answer");
   g_main_loop_run (self.loop);
@@ -201,7 +187,7 @@ who_cancels_on_any_thread_cancels_the_coroutine_and_never_waits_for_python (void
 {
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   run_new (&self, cancellable);
   start (&self, raddle_task_run_in_loop, "wait");
   wait_for ("len(calls) == 1");
@@ -221,7 +207,7 @@ a_coroutine_that_was_cancelled_before_never_begins (void)
 {
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   g_cancellable_cancel (cancellable);
   run_new (&self, cancellable);
   start (&self, raddle_task_run_in_loop, "wait");
@@ -236,7 +222,7 @@ what_has_ended_is_not_cancelled_any_more (void)
 {
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   run_new (&self, cancellable);
   g_task_set_check_cancellable (self.task, FALSE);
   start (&self, raddle_task_run_in_loop, "answer");
@@ -255,7 +241,7 @@ a_coroutine_that_is_cancelled_in_python_cancels_the_cancellable (void)
 {
   Run self;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   run_new (&self, cancellable);
   start (&self, raddle_task_run_in_loop, "wait");
   wait_for ("len(calls) == 1 and calls[0].cancel()");
@@ -286,7 +272,7 @@ a_loop_that_is_closed_before_returns_the_task (void)
   GMainContext *context = g_main_context_new ();
   gint notified = 0;
   PyObject *event_loop = NULL;
-  begin ();
+  begin_notes ();
   g_main_context_push_thread_default (context);
   run_new (&self, NULL);
   g_main_loop_unref (self.loop);
@@ -312,7 +298,7 @@ mistakes_are_refused_and_notified_of (void)
   Run self;
   gint notified = 0;
   GObject *object = g_object_new (G_TYPE_OBJECT, NULL);
-  begin ();
+  begin_notes ();
   assert_status (raddle_asyncio_run (NULL, NULL, NULL, G_TYPE_INVALID, never, &notified, count), RADDLE_STATUS_NULL);
   assert_status (raddle_asyncio_run (NULL, Py_None, NULL, G_TYPE_INVALID, never, &notified, count), RADDLE_STATUS_INVALID);
   assert_status (raddle_asyncio_run (NULL, (PyObject *) &PyLong_Type, object, G_TYPE_INVALID, never, &notified, count),
@@ -346,7 +332,7 @@ a_future_of_a_native_operation_cancels_its_cancellable (void)
   RaddleOperation *operation = NULL;
   PyObject *future = NULL, *event_loop = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  begin ();
+  begin_notes ();
   cancelled_handlers = 0;
   g_cancellable_connect (cancellable, G_CALLBACK (note_cancelled), NULL, NULL);
   assert_ok (raddle_completions_new (0, &completions));

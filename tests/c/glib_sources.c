@@ -10,29 +10,14 @@
 #define STORM_THREADS 8
 #define STORM_CALLS 1000
 
-/* Defined once: callables that count their calls and their ends, and what the hook was given. */
-#define DEFINITIONS                                  \
-  "import os, sys, threading, weakref\n"             \
-  "class Call:\n"                                    \
-  "    def __init__(self, answers=(), result=None):\n" \
-  "        self.answers, self.result = list(answers), result\n" \
-  "    def __call__(self, *given):\n"                \
-  "        calls.append(given)\n"                    \
-  "        threads.append(threading.get_ident())\n"  \
-  "        if isinstance(self.result, type):\n" \
-  "            raise self.result()\n"                  \
-  "        return self.answers.pop(0) if self.answers else self.result\n" \
-  "    def __del__(self):\n"                         \
-  "        ends.append(threading.get_ident())\n"     \
-  "def hook(about):\n"                               \
+/* Callables whose calls have one result each, and what the hook was given. */
+#define DEFINITIONS CALL_CODE                                     \
+  "import os\n"                                                   \
+  "class Answers(Call):\n"                                        \
+  "    def __call__(self): return super().__call__().pop(0)\n"    \
+  "def hook(about):\n"                                            \
   "    reports.append((about.exc_type.__name__, type(about.object).__name__))\n" \
   "sys.unraisablehook = hook\n"
-
-static void
-begin (void)
-{
-  in_python ("calls, threads, ends, reports = [], [], [], []");
-}
 
 typedef enum { IDLE, TIMEOUT, INVOKE } Kind;
 
@@ -64,8 +49,8 @@ idle_and_timeout_sources_live_while_their_callables_say_so (void)
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
       GMainContext *context = g_main_context_new ();
-      begin ();
-      guint id = add_made (context, kinds[i], "Call([True, 1, 'yes'], 0)");
+      begin_notes ();
+      guint id = add_made (context, kinds[i], "Answers([True, 1, 'yes', 0])");
       g_assert_nonnull (g_main_context_find_source_by_id (context, id));
       while (look ("len(calls)") < 4)
         g_main_context_iteration (context, TRUE);
@@ -81,7 +66,7 @@ idle_and_timeout_sources_live_while_their_callables_say_so (void)
 static void
 the_id_may_be_left_out_and_the_default_context_be_null (void)
 {
-  begin ();
+  begin_notes ();
   assert_ok (raddle_enter ());
   PyObject *callable = make ("Call()");
   assert_ok (raddle_idle_add (NULL, G_PRIORITY_DEFAULT_IDLE, callable, NULL));
@@ -142,7 +127,7 @@ what_a_callable_raises_is_reported_with_its_name_and_ends_the_source (void)
     for (Kind kind = IDLE; kind <= INVOKE; kind++)
       {
         GMainContext *context = g_main_context_new ();
-        begin ();
+        begin_notes ();
         guint id = add_made (context, kind, raisers[i]);
         while (look ("len(calls)") < 1)
           g_main_context_iteration (context, TRUE);
@@ -163,7 +148,7 @@ static void
 an_exception_that_is_set_outside_is_none_of_the_callable_s (void)
 {
   GMainContext *context = g_main_context_new ();
-  begin ();
+  begin_notes ();
   add_made (context, IDLE, "Call(result=ValueError)");
   assert_ok (raddle_enter ());
   PyErr_SetString (PyExc_LookupError, "outside");
@@ -200,7 +185,7 @@ static void
 invoke_calls_at_once_on_the_thread_that_owns_the_context (void)
 {
   GMainContext *context = g_main_context_new ();
-  begin ();
+  begin_notes ();
   g_assert_true (g_main_context_acquire (context));
   add_made (context, INVOKE, "Call()");
   g_assert_cmpint (look ("threads == [threading.get_ident()]"), ==, TRUE);
@@ -291,7 +276,7 @@ storm_with_python (gpointer data)
 static void
 a_storm_of_invocations_arrives_whole_on_one_thread (void)
 {
-  begin ();
+  begin_notes ();
   Server server = start_server ();
   server.thread = g_thread_new ("server", serve, &server);
   Storm storm = { .context = server.context };
@@ -323,7 +308,7 @@ a_source_that_another_thread_destroys_drops_its_callable_once (void)
   for (Kind kind = IDLE; kind <= TIMEOUT; kind++)
     {
       GMainContext *context = g_main_context_new ();
-      begin ();
+      begin_notes ();
       guint id = add_made (context, kind, "Call()");
       GSource *source = g_source_ref (g_main_context_find_source_by_id (context, id));
       on_a_thread (destroy_source, source);
@@ -336,7 +321,7 @@ a_source_that_another_thread_destroys_drops_its_callable_once (void)
 static void
 a_context_that_dies_with_its_sources_drops_their_callables_once (void)
 {
-  begin ();
+  begin_notes ();
   GMainContext *context = g_main_context_new ();
   for (guint i = 0; i < 30; i++)
     add_made (context, i % 3, "Call()");
@@ -356,7 +341,7 @@ a_context_that_dies_with_its_sources_drops_their_callables_once (void)
 static void
 a_callable_may_remove_its_own_source (void)
 {
-  begin ();
+  begin_notes ();
   GMainContext *context = g_main_context_new ();
   assert_ok (raddle_enter ());
   run ("import ctypes\n"
@@ -394,7 +379,7 @@ keep_an_object (gpointer data)
 static void
 an_object_in_a_private_of_a_thread_goes_with_it (void)
 {
-  begin ();
+  begin_notes ();
   for (int i = 0; i < 20; i++)
     on_a_thread (keep_an_object, GINT_TO_POINTER (i % 2));
   g_assert_cmpint (look ("len(ends)"), ==, 20);
@@ -412,7 +397,7 @@ static void
 an_object_in_the_data_of_another_goes_with_it (void)
 {
   enum { NOT_HELD, HELD, RELEASED, FOREIGN, WAYS };
-  begin ();
+  begin_notes ();
   for (int way = 0; way < WAYS; way++)
     {
       GObject *object = g_object_new (G_TYPE_OBJECT, NULL);

@@ -68,24 +68,7 @@ new_thing (void)
   return g_object_new (thing_get_type (), NULL);
 }
 
-#define DEFINITIONS                                      \
-  "import sys, threading\n"                              \
-  "class Call:\n"                                        \
-  "    def __init__(self, result=None, body=None): self.result, self.body = result, body\n" \
-  "    def __call__(self, *given):\n"                    \
-  "        calls.append(given)\n"                        \
-  "        if self.body: self.body(*given)\n"            \
-  "        if isinstance(self.result, type): raise self.result('from Python')\n" \
-  "        return self.result\n"                         \
-  "    def __del__(self): ends.append(1)\n"              \
-  "def hook(about): reports.append((about.exc_type.__name__, str(about.object)))\n" \
-  "sys.unraisablehook = hook\n"
-
-static void
-begin (void)
-{
-  in_python ("calls, ends, reports = [], [], []");
-}
+#define DEFINITIONS CALL_CODE REPORTS_CODE
 
 /* Connects a callable that nobody else holds. */
 static gulong
@@ -120,7 +103,7 @@ ask_on_a_thread (gpointer thing)
 static void
 a_handler_gets_the_instance_and_the_arguments_and_answers (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   gulong id = connect (thing, "asks", "Call(42)", 0);
   g_assert_cmpuint (id, >, 0);
@@ -135,7 +118,7 @@ a_handler_gets_the_instance_and_the_arguments_and_answers (void)
   g_assert_cmpint (ask (thing), ==, 0);
   g_assert_cmpint (look ("len(ends) == 1 and len(calls) == 3"), ==, TRUE);
   g_assert_cmpuint (G_OBJECT (thing)->ref_count, ==, 4);
-  begin ();
+  begin_notes ();
   g_assert_cmpuint (G_OBJECT (thing)->ref_count, ==, 1);
   g_object_unref (thing);
 }
@@ -143,7 +126,7 @@ a_handler_gets_the_instance_and_the_arguments_and_answers (void)
 static void
 a_text_and_a_truth_are_answered_too (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   char *name = NULL;
   gboolean decided = FALSE;
@@ -166,7 +149,7 @@ a_text_and_a_truth_are_answered_too (void)
 static void
 a_property_is_watched_by_its_name (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   connect (thing, "notify::number", "Call()", 0);
   g_object_set (thing, "number", 7, NULL);
@@ -181,7 +164,7 @@ a_property_is_watched_by_its_name (void)
   g_assert_cmpint (evaluate ("refused and len(calls) == 2"), ==, TRUE);
   assert_ok (raddle_leave ());
   g_assert_cmpint (thing->number, ==, 9);
-  begin ();
+  begin_notes ();
   g_object_unref (thing);
   g_assert_cmpint (look ("len(ends)"), ==, 1);
 }
@@ -189,20 +172,20 @@ a_property_is_watched_by_its_name (void)
 static void
 handlers_after_come_last (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   connect (thing, "asks", "Call(1, lambda *_: calls.append('after'))", G_CONNECT_AFTER);
   connect (thing, "asks", "Call(2, lambda *_: calls.append('before'))", 0);
   g_assert_cmpint (ask (thing), ==, 1);
   g_assert_cmpint (look ("calls[1] == 'before' and calls[3] == 'after'"), ==, TRUE);
-  begin ();
+  begin_notes ();
   g_object_unref (thing);
 }
 
 static void
 what_goes_wrong_is_reported_with_the_signal_and_the_emission_goes_on (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   connect (thing, "asks", "Call(ValueError)", 0);
   g_assert_cmpint (ask (thing), ==, 0);
@@ -218,7 +201,7 @@ what_goes_wrong_is_reported_with_the_signal_and_the_emission_goes_on (void)
   g_signal_emit (thing, signals[NAMES], g_quark_from_static_string ("x"), NULL, &name);
   g_assert_null (name);
   g_assert_cmpint (look ("reports[-1][0] == 'TypeError' and 'names::x of Thing' in reports[-1][1] and calls[-1][1] is None"), ==, TRUE);
-  begin ();
+  begin_notes ();
   g_object_unref (thing);
 }
 
@@ -235,7 +218,7 @@ keyboard_interrupt_and_system_exit_end_the_innermost_run (void)
   const char *asking[] = { "Call(KeyboardInterrupt)", "Call(SystemExit)" };
   for (guint i = 0; i < G_N_ELEMENTS (asking); i++)
     {
-      begin ();
+      begin_notes ();
       Thing *thing = new_thing ();
       GMainLoop *loop = g_main_loop_new (NULL, FALSE);
       connect (thing, "plain", asking[i], 0);
@@ -246,7 +229,7 @@ keyboard_interrupt_and_system_exit_end_the_innermost_run (void)
       g_signal_emit (thing, signals[PLAIN], 0);
       g_assert_cmpint (look ("len(reports)"), ==, 1);
       g_main_loop_unref (loop);
-      begin ();
+      begin_notes ();
       g_object_unref (thing);
     }
 }
@@ -254,7 +237,7 @@ keyboard_interrupt_and_system_exit_end_the_innermost_run (void)
 static void
 a_handler_may_disconnect_itself_and_unref_its_object (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   gpointer gone = thing;
   g_object_add_weak_pointer (G_OBJECT (thing), &gone);
@@ -269,16 +252,16 @@ a_handler_may_disconnect_itself_and_unref_its_object (void)
   g_assert_cmpint (look ("len(ends)"), ==, 1);
   g_assert_cmpint (ask (thing), ==, 0);
   connect (thing, "asks", "Call(4, lambda thing, *_: unref(thing.address))", 0);
-  begin ();
+  begin_notes ();
   g_assert_cmpint (ask (thing), ==, 4);
-  begin ();
+  begin_notes ();
   g_assert_null (gone);
 }
 
 static void
 python_connects_emits_and_disconnects (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   assert_ok (raddle_enter ());
   give_address ("address", thing);
@@ -317,7 +300,7 @@ unref_on_a_thread (gpointer object)
 static void
 a_handler_goes_with_its_object_on_whichever_thread (void)
 {
-  begin ();
+  begin_notes ();
   for (int i = 0; i < 30; i++)
     {
       Thing *thing = new_thing ();
@@ -339,7 +322,7 @@ a_handler_goes_with_its_object_on_whichever_thread (void)
 static void
 a_closure_that_outlives_its_object_is_deaf (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   assert_ok (raddle_enter ());
   run ("made = Call(1)");
@@ -350,7 +333,7 @@ a_closure_that_outlives_its_object_is_deaf (void)
   g_object_watch_closure (G_OBJECT (thing), closure);
   g_signal_connect_closure (thing, "asks", closure, FALSE);
   g_assert_cmpint (ask (thing), ==, 1);
-  begin ();
+  begin_notes ();
   g_object_unref (thing);
   g_assert_cmpint (look ("len(ends)"), ==, 1);
   g_closure_invoke (closure, NULL, 0, NULL, NULL);
@@ -410,7 +393,7 @@ note (gpointer data)
 static void
 a_wrapped_handler_runs_with_python_held (void)
 {
-  begin ();
+  begin_notes ();
   Thing *thing = new_thing ();
   GClosure *closure = raddle_signal_wrap (G_CALLBACK (answer_held), &held_calls, note);
   gulong id = g_signal_connect_closure (thing, "asks", closure, FALSE);
@@ -543,7 +526,7 @@ storm_thread (gpointer data)
 static void
 emissions_connects_disconnects_and_ends_at_random_on_eight_threads (void)
 {
-  begin ();
+  begin_notes ();
   const char *asked = g_getenv ("RADDLE_STORM_SEED");
   guint seed = asked ? (guint) g_ascii_strtoull (asked, NULL, 10) : g_random_int ();
   g_test_message ("RADDLE_STORM_SEED=%u", seed);

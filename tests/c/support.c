@@ -182,6 +182,12 @@ look (const char *expression)
   return number;
 }
 
+void
+begin_notes (void)
+{
+  in_python ("calls, threads, ends, reports = [], [], [], []");
+}
+
 gboolean
 have_gi (void)
 {

@@ -50,6 +50,28 @@ void           in_python             (const char *code);
 gint64         look                  (const char *expression);
 gboolean       have_gi               (void);
 
+/* Callables that note what they were called with, on which threads, and on which threads they ended. A result
+ * that is an exception's type is raised. */
+#define CALL_CODE                                     \
+  "import sys, threading\n"                           \
+  "class Call:\n"                                     \
+  "    def __init__(self, result=None, body=None):\n" \
+  "        self.result, self.body = result, body\n"   \
+  "    def __call__(self, *given):\n"                 \
+  "        calls.append(given)\n"                     \
+  "        threads.append(threading.get_ident())\n"   \
+  "        if self.body: self.body(*given)\n"         \
+  "        if isinstance(self.result, type): raise self.result('from Python')\n" \
+  "        return self.result\n"                      \
+  "    def __del__(self): ends.append(threading.get_ident())\n"
+/* With CALL_CODE, notes what is reported: the exception's name and who is to blame. */
+#define REPORTS_CODE                                  \
+  "def hook(about):\n"                                \
+  "    reports.append((about.exc_type.__name__, str(about.object)))\n" \
+  "sys.unraisablehook = hook\n"
+/* Empties the lists `calls`, `threads`, `ends` and `reports`. */
+void           begin_notes           (void);
+
 /* Runs @func on a new thread and waits for its end, without Python if this thread holds it. */
 gpointer       on_a_thread           (GThreadFunc func,
                                       gpointer    data);
