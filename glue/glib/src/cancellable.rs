@@ -24,7 +24,7 @@ use raddle::{Error, Ref, Status};
 
 use crate::callable::{Arguments, Callable};
 use crate::value::{self, Answer};
-use crate::{event_loop, face, failure};
+use crate::{arguments, face, failure};
 
 /// The functions of this part.
 pub(crate) const METHODS: [PyMethodDef; 4] = [
@@ -246,7 +246,8 @@ unsafe extern "C" fn on_cancelled(
     answer(bound.and_then(|[cancellable, context, callable]| {
         // SAFETY: alive.
         let native = unsafe { native(py, cancellable) }?;
-        let context = event_loop::context_of(py, context)?;
+        // SAFETY: an argument.
+        let context = unsafe { arguments::context(py, context) }?;
         // SAFETY: alive, and Python is held.
         let callable = Ref::new(unsafe { Bound::from_borrowed_ptr(py, callable) });
         // SAFETY: alive while its face is, which the caller keeps.

@@ -8,7 +8,7 @@ use glib::translate::ToGlibPtr;
 use glib::{MainContext, MainLoop, Priority, Source};
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
-use raddle::arguments;
+use raddle::arguments::{bind, bind_tuple, truth};
 use raddle::class::{self, Class};
 use raddle::object::{self, Kind, Object, Pending};
 use raddle::primitive::{Mutex, lock};
@@ -16,8 +16,9 @@ use raddle::shelf::Key;
 use raddle::table::Table;
 use raddle::{Error, Ref, Status, shows_length};
 
+use crate::arguments;
 use crate::callable::Visit;
-use crate::main_context::{self, Context};
+use crate::main_context;
 use crate::main_loop::{self, RunError};
 use crate::turn::{self, Host, OBJECTS, Objects, Turn};
 
@@ -42,11 +43,11 @@ impl Class for LoopSource {
     ) -> Result<Self, Pending> {
         let names = [c"event_loop", c"context", c"epoll", c"ready", c"run", c"hosted", c"keys"];
         // SAFETY: what CPython called the type with.
-        let bound = unsafe {
-            arguments::bind_tuple(py, "LoopSource", names, names.len(), arguments, keywords)
-        }?;
+        let bound =
+            unsafe { bind_tuple(py, "LoopSource", names, names.len(), arguments, keywords) }?;
         let [event_loop, context, epoll, ready, run, hosted, keys] = bound;
-        let context = context_of(py, context)?;
+        // SAFETY: an argument.
+        let context = unsafe { arguments::context(py, context) }?;
         // SAFETY: alive; anything but an int is refused.
         let epoll = unsafe { ffi::PyLong_AsLong(epoll) };
         // SAFETY: Python is held.
@@ -106,18 +107,6 @@ fn intern<'py>(py: Python<'py>, name: &CStr) -> Result<Object<'py>, Pending> {
     let name = unsafe { ffi::PyUnicode_InternFromString(name.as_ptr()) };
     // SAFETY: as that function returns.
     unsafe { Object::answered(py, name) }
-}
-
-/// The context that a Python argument is the face of.
-pub(crate) fn context_of(py: Python<'_>, object: *mut PyObject) -> Result<MainContext, Pending> {
-    // SAFETY: an argument, alive.
-    let object = unsafe { Object::borrowed(py, object) };
-    let context = match &object {
-        Some(object) => class::of::<Context>(py, object)?,
-        None => None,
-    };
-    let context = context.map(|context| context.0.clone());
-    context.ok_or_else(|| Pending::new(py, Kind::Type, "the context must be a raddle.MainContext"))
 }
 
 /// Refuses a container whose length cannot be seen without Python.
@@ -341,9 +330,9 @@ unsafe extern "C" fn set_paused(
     let (py, this) = unsafe { called(this) };
     let names = [c"paused"];
     // SAFETY: what CPython called the method with.
-    let bound = unsafe { arguments::bind(py, "set_paused", names, 1, arguments, count, keywords) };
+    let bound = unsafe { bind(py, "set_paused", names, 1, arguments, count, keywords) };
     // SAFETY: alive, and Python is held.
-    let Ok(paused) = bound.and_then(|[paused]| unsafe { arguments::truth(paused, true) }) else {
+    let Ok(paused) = bound.and_then(|[paused]| unsafe { truth(paused, true) }) else {
         return ptr::null_mut();
     };
     let before = this.turn.set_paused(paused);
@@ -364,7 +353,7 @@ unsafe extern "C" fn set_sorter(
     let (py, this) = unsafe { called(this) };
     let names = [c"sorter"];
     // SAFETY: what CPython called the method with.
-    let bound = unsafe { arguments::bind(py, "set_sorter", names, 1, arguments, count, keywords) };
+    let bound = unsafe { bind(py, "set_sorter", names, 1, arguments, count, keywords) };
     let Ok([sorter]) = bound else { return ptr::null_mut() };
     // SAFETY: Python's own None.
     let is_none = sorter == unsafe { ffi::Py_None() };
@@ -387,17 +376,10 @@ unsafe extern "C" fn level(
     let (py, this) = unsafe { called(this) };
     let names = [c"priority", c"ready", c"run"];
     // SAFETY: what CPython called the method with.
-    let bound = unsafe { arguments::bind(py, "level", names, 3, arguments, count, keywords) };
+    let bound = unsafe { bind(py, "level", names, 3, arguments, count, keywords) };
     object::answer(bound.and_then(|[priority, ready, run]| {
-        // SAFETY: alive; anything but an int is refused.
-        let priority = unsafe { ffi::PyLong_AsLong(priority) };
-        // SAFETY: Python is held.
-        if priority == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
-            return Err(Pending::is_set());
-        }
-        let Ok(priority) = i32::try_from(priority) else {
-            return Err(Pending::new(py, Kind::Value, "a priority is an int of 32 bits"));
-        };
+        // SAFETY: an argument.
+        let priority = unsafe { arguments::priority(py, priority) }?;
         let ready = own(ready)?;
         check_length(py, &ready)?;
         let objects = Objects {
@@ -412,7 +394,7 @@ unsafe extern "C" fn level(
         };
         let parent = Some(Arc::clone(&this.turn));
         let turn = Turn::new(this.turn.context.clone(), -1, objects, parent);
-        class::new(py, LoopSource::around(turn, priority.into()))
+        class::new(py, LoopSource::around(turn, priority))
     }))
 }
 

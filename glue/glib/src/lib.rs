@@ -23,6 +23,7 @@
 //! A callable is a [`raddle::Ref`] or what becomes one, and so may be given, called and dropped on
 //! any thread: there is no `_local` twin of anything here.
 
+mod arguments;
 #[doc(hidden)] // Public for the C API.
 pub mod call;
 mod callable;

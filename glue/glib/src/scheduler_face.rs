@@ -2,7 +2,6 @@
 
 use core::ptr;
 
-use glib::{MainContext, Priority};
 use pyo3::{Bound, Python};
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
 use raddle::arguments::{bind, timeout};
@@ -10,9 +9,8 @@ use raddle::class;
 use raddle::object::{Kind, Object, Pending, answer};
 use raddle::{Error, Raised, Ref};
 
-use crate::main_context::Context;
-use crate::main_loop;
 use crate::scheduler::{self, Turns};
+use crate::{arguments, main_loop};
 
 /// The functions of this part.
 pub(crate) const FUNCTIONS: [PyMethodDef; 2] = [
@@ -27,17 +25,6 @@ pub(crate) const FUNCTIONS: [PyMethodDef; 2] = [
         c"detach_scheduler(context)\n--\n\nHave it run them no longer.",
     ),
 ];
-
-fn context_of(py: Python<'_>, object: *mut PyObject) -> Result<MainContext, Pending> {
-    // SAFETY: an argument, alive.
-    let object = unsafe { Object::borrowed(py, object) };
-    let context = match &object {
-        Some(object) => class::of::<Context>(py, object)?,
-        None => None,
-    };
-    let context = context.map(|context| context.0.clone());
-    context.ok_or_else(|| Pending::new(py, Kind::Type, "the context must be a raddle.MainContext"))
-}
 
 fn failed(py: Python<'_>, error: &Error) -> Pending {
     Pending::new(py, Kind::Runtime, error.message())
@@ -56,21 +43,15 @@ unsafe extern "C" fn attach(
     let bound =
         unsafe { bind(py, "attach_scheduler", names, names.len(), arguments, count, keywords) };
     answer(bound.and_then(|[context, budget, priority, on_error]| {
-        let context = context_of(py, context)?;
+        // SAFETY: an argument.
+        let context = unsafe { arguments::context(py, context) }?;
         // SAFETY: an argument.
         let Some(budget) = (unsafe { timeout(py, budget) })? else {
             return Err(Pending::new(py, Kind::Value, "a budget is a number of seconds"));
         };
-        // SAFETY: alive; anything but an int is refused.
-        let priority = unsafe { ffi::PyLong_AsLong(priority) };
-        // SAFETY: Python is held.
-        if priority == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
-            return Err(Pending::is_set());
-        }
-        let Ok(priority) = i32::try_from(priority) else {
-            return Err(Pending::new(py, Kind::Value, "a priority is an int of 32 bits"));
-        };
-        let turns = Turns { budget, priority: Priority::from(priority) };
+        // SAFETY: an argument.
+        let priority = unsafe { arguments::priority(py, priority) }?;
+        let turns = Turns { budget, priority };
         scheduler::attach_scheduler(&context, turns).map_err(|error| failed(py, &error))?;
         // SAFETY: an argument.
         let told = unsafe { told(py, on_error) }?;
@@ -125,7 +106,8 @@ unsafe extern "C" fn detach(
     let bound =
         unsafe { bind(py, "detach_scheduler", [c"context"], 1, arguments, count, keywords) };
     answer(bound.and_then(|[context]| {
-        let context = context_of(py, context)?;
+        // SAFETY: an argument.
+        let context = unsafe { arguments::context(py, context) }?;
         scheduler::detach_scheduler(&context).map_err(|error| failed(py, &error))?;
         Ok(Object::none(py))
     }))
