@@ -82,6 +82,27 @@ def test_functions_that_are_called_are_counted_too():
     task.kill()
 
 
+def test_a_generator_is_thrown_into_and_closed_while_there_is_a_limit(log):
+    def values():
+        while True:
+            try:
+                yield
+            except KeyError:
+                log.append("thrown into")
+
+    def body():
+        generator = values()
+        next(generator)
+        for _ in range(2):
+            generator.throw(KeyError())
+        generator.close()
+        log.append("closed")
+
+    tasklet(body)()
+    assert stackless.run(100000) is None
+    assert log == ["thrown into", "thrown into", "closed"]
+
+
 def test_a_soft_limit_waits_for_the_next_switch(log):
     def body():
         for _ in range(3000):

@@ -44,6 +44,7 @@ mod monitoring {
     static INSTRUCTION: Table<[PyMethodDef; 1]> =
         Table::new([method_fast(c"instruction", instruction, c"")]);
     static ENTERED: Table<[PyMethodDef; 1]> = Table::new([method_fast(c"entered", entered, c"")]);
+    static THROWN: Table<[PyMethodDef; 1]> = Table::new([method_fast(c"thrown", thrown, c"")]);
 
     /// `sys.monitoring`, and the numbers of what is used of it.
     struct Monitoring {
@@ -171,15 +172,18 @@ mod monitoring {
                 ops::check(unsafe { ffi::PyCFunction_New(table, ptr::null_mut()) })
             };
             let entries = monitoring.entries()?;
-            let function = callback(ENTERED.start())?;
-            for event in entries {
-                monitoring.tell(c"register_callback", &[tool, event], Some(function))?;
+            let instruction = monitoring.event(c"INSTRUCTION")?;
+            for (table, events) in [
+                (ENTERED.start(), &entries[..2]),
+                (THROWN.start(), &entries[2..]),
+                (INSTRUCTION.start(), &[instruction][..]),
+            ] {
+                let function = callback(table)?;
+                for event in events {
+                    monitoring.tell(c"register_callback", &[tool, *event], Some(function))?;
+                }
+                ops::decref(function);
             }
-            ops::decref(function);
-            let function = callback(INSTRUCTION.start())?;
-            let event = monitoring.event(c"INSTRUCTION")?;
-            monitoring.tell(c"register_callback", &[tool, event], Some(function))?;
-            ops::decref(function);
             monitoring.tell(c"set_events", &[tool, entries[0] | entries[1] | entries[2]], None)?;
             monitoring.tell(c"restart_events", &[], None)
         };
@@ -345,6 +349,18 @@ mod monitoring {
             Ok(()) => disable(),
             Err(_) => ptr::null_mut(),
         }
+    }
+
+    /// A generator is thrown into, or closed: `(code, offset, exception)`. Before 3.15 CPython answers
+    /// an attempt to switch this event off with an exception of its own.
+    unsafe extern "C" fn thrown(this: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
+        // SAFETY: what CPython calls this with.
+        let answer = unsafe { entered(this, args, count) };
+        if answer.is_null() {
+            return answer;
+        }
+        ops::decref(answer);
+        ops::new_none()
     }
 
     /// An instruction is about to be executed: `(code, offset)`.
