@@ -239,6 +239,55 @@ def test_twenty_thousand_records_and_an_exit_at_once(tmp_path, end, first):
     assert err == ""
 
 
+def test_an_exit_that_overtakes_the_worker_waits_for_it(tmp_path):
+    file = tmp_path / "log.txt"
+    out, err = run(
+        f"""
+    import sys, threading, time
+    import raddle.log, logging
+    class Late:
+        def find_spec(self, name, path, target=None):
+            if name == "raddle._log":
+                while not threading._SHUTTING_DOWN: time.sleep(0.001)
+                # Time for the main thread to close the handlers, if it does not wait.
+                time.sleep(0.1)
+    sys.meta_path.insert(0, Late())
+    logging.basicConfig(filename={str(file)!r}, filemode="w", level=1, format="%(message)s")
+    for number in range(100):
+        raddle.log.write(20, f"record {{number}}")
+    """
+    )
+    assert file.read_text().split("\n") == [*(f"record {number}" for number in range(100)), ""]
+    assert (out, err) == ("", "")
+
+
+def test_records_go_to_stderr_where_python_s_logging_cannot_be_reached():
+    out, err = run(
+        """
+    import sys
+    import raddle.log
+    class Broken:
+        def find_spec(self, name, path, target=None):
+            if name == "raddle._log": raise ImportError("no such luck")
+    sys.meta_path.insert(0, Broken())
+    for number in range(3):
+        raddle.log.write(30, f"record {number}", target="net")
+    assert raddle.log.flush(20)
+    stats = raddle.log.stats()
+    print(stats["handed"], stats["elsewhere"], stats["errors"])
+    sys.meta_path.pop(0)
+    raddle.log.write(30, "well again", target="net")
+    assert raddle.log.flush(20)
+    print(raddle.log.stats()["handed"])
+    """
+    )
+    assert out.split() == ["0", "3", "0", "1"]
+    first, *lines, well = err.splitlines()
+    assert first == "raddle: records go to stderr: ImportError: no such luck"
+    assert [line.split(": ")[-1] for line in lines] == ["record 0", "record 1", "record 2"]
+    assert well == "well again"
+
+
 def test_threads_that_log_through_the_end_do_not_crash_it():
     for _ in range(5):
         run(

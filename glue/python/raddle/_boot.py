@@ -64,8 +64,15 @@ class _ExitCalls(list):
     """
 
     def __reversed__(self):
-        yield _raddle.before_join
+        yield _before_join
         yield from super().__reversed__()
+
+
+def _before_join() -> None:
+    # The log's worker may not have come to this yet: where another thread keeps Python, the end of the
+    # program may overtake it, and logging would close its handlers before they got a record.
+    if _raddle.before_join():
+        stop_earlier()
 
 
 def stop_earlier() -> None:

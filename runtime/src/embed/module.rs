@@ -55,7 +55,11 @@ const OWN: [PyMethodDef; 6] = [
     method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
     method(c"carried", carried, c"The modules that the library carries."),
     method(c"after_fork_in_child", after_fork_in_child, c"Open the gate in a child of os.fork."),
-    method(c"before_join", before_join, c"Have new work refused, and those who wait woken."),
+    method(
+        c"before_join",
+        before_join,
+        c"Have new work refused, waiters woken; say if the log runs.",
+    ),
     method(c"before_exit", before_exit, c"Stop pools, completions and the log, in this order."),
     method(c"python_exits", python_exits, c"Close the gate and wait for those inside."),
 ];
@@ -283,7 +287,7 @@ unsafe extern "C" fn before_join(_: *mut PyObject, _: *mut PyObject) -> *mut PyO
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
     stop::python_stops(stopper::Stage::Refuse);
-    Object::none(py).into_ptr()
+    answer(py, Object::truth(py, relay::log::is_needed()))
 }
 
 unsafe extern "C" fn before_exit(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

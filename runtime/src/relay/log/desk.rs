@@ -12,6 +12,7 @@ use super::clock::time_of_day;
 use super::drops::Report;
 use super::fields::{Reader, Value};
 use super::record::Head;
+use super::stderr;
 use super::target::{self, Target};
 use super::worker::Log;
 use crate::gate::Ref;
@@ -33,6 +34,8 @@ pub(super) struct Desk {
     pub(super) sweeps_idle: bool,
     /// A target was seen whose logger nobody has asked.
     news: bool,
+    /// `raddle._log` could not be had, and that was told.
+    cut_off: bool,
 }
 
 impl Desk {
@@ -46,6 +49,7 @@ impl Desk {
             reported: now.checked_sub(super::worker::SWEEP).unwrap_or(now),
             sweeps_idle: false,
             news: true,
+            cut_off: false,
         }
     }
 
@@ -57,9 +61,19 @@ impl Desk {
     /// Hands the record over whose bytes are on the desk.
     pub(super) fn hand(&mut self, py: Python<'_>, log: &Log, head: &Head) {
         self.news |= head.ask;
+        let hand = match self.function(py, 0) {
+            Ok(hand) => hand,
+            Err(Raised(why)) => {
+                if !core::mem::replace(&mut self.cut_off, true) {
+                    stderr::write_line(format!("raddle: records go to stderr: {why}"));
+                }
+                return log.write_taken(head, &self.bytes);
+            }
+        };
+        self.cut_off = false;
         // Relaxed: figures.
         log.figures.handed.fetch_add(1, Ordering::Relaxed);
-        let result = self.function(py, 0).and_then(|hand| {
+        let result = {
             let parts = head.parts(&self.bytes);
             let text = |bytes| Object::text(py, &String::from_utf8_lossy(bytes));
             let answer = hand.call([
@@ -75,24 +89,29 @@ impl Desk {
                 Object::integer(py, head.line.into()),
                 text(parts.function),
                 fields(py, parts.fields),
-            ])?;
-            Ok(is_true(&answer))
-        });
+            ]);
+            answer.map(|answer| is_true(&answer))
+        };
         self.count(log, result);
     }
 
     /// Logs that records were dropped.
     pub(super) fn report(&mut self, py: Python<'_>, log: &Log, report: &Report) {
         self.reported = Instant::now();
-        let result = self.function(py, 1).and_then(|function| {
+        let line = report.line(time_of_day);
+        let Ok(function) = self.function(py, 1) else {
+            stderr::write_line(format!("raddle: {line}"));
+            return;
+        };
+        let result = {
             let counts = report.counts.map(|count| Object::integer(py, count));
             let answer = function.call([
-                Object::text(py, &report.line(time_of_day)),
+                Object::text(py, &line),
                 Object::integer(py, report.sum()),
                 Object::tuple(py, counts),
-            ])?;
-            Ok(is_true(&answer))
-        });
+            ]);
+            answer.map(|answer| is_true(&answer))
+        };
         self.count(log, result);
     }
 

@@ -343,6 +343,12 @@ impl Log {
         self.count_written(stderr::write(head, &Parts { file, function, message, fields }));
     }
 
+    /// The same for one that was taken out of the ring.
+    #[cold]
+    pub(super) fn write_taken(&self, head: &Head, bytes: &[u8]) {
+        self.count_written(stderr::write(head, &head.parts(bytes)));
+    }
+
     fn count_written(&self, written: bool) {
         count(if written { &self.figures.elsewhere } else { &self.figures.lost });
     }
@@ -360,7 +366,7 @@ impl Log {
     fn sweep(&self) {
         let mut bytes = Vec::new();
         while let Some(head) = self.ring.pop(&mut bytes) {
-            self.count_written(stderr::write(&head, &head.parts(&bytes)));
+            self.write_taken(&head, &bytes);
         }
         if let Some(report) = self.drops.take() {
             stderr::write_line(format!("raddle: {}", report.line(super::clock::time_of_day)));
