@@ -69,8 +69,8 @@ def test_gdb_shows_the_stack_that_runs_and_one_that_is_suspended(tmp_path):
         pytest.skip("this machine lets nobody trace a process")
     running, _, rest = done.stdout.partition("[running]")[2].partition("[suspended]")
     suspended, _, rest = rest.partition("[end]")
-    assert "look_at" in running and "work" not in running, done.stdout
-    assert suspended.count("sleep_with_locals") == 21 and "in work " in suspended, done.stdout
+    assert "look_at" in running and " work (" not in running, done.stdout
+    assert suspended.count("sleep_with_locals") == 21 and "in work (" in suspended, done.stdout
     for shown in (running, suspended):
         assert "tasklet::switch::x86_64::begin" in shown and "Backtrace stopped" not in shown, done.stdout
         assert "main (" not in shown  # The stack ends where the tasklet began.
