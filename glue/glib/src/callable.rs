@@ -12,20 +12,25 @@ use raddle::{Closed, Entry, Error, Raised, Ref, Status};
 use crate::{main_loop, wakeup};
 
 /// An entry in which no exception is set: what the code outside has set is put back at the end.
+///
+/// It is made where it is used, in registers: most visits put nothing aside.
 pub(crate) struct Visit {
-    pending: Option<Raised>,
+    // Apart, so that the rest is small.
+    pending: Option<Box<Raised>>,
     dispatch: Option<Dispatch>,
     entry: Entry,
 }
 
 impl Visit {
+    #[inline(always)]
     pub(crate) fn begin() -> Result<Self, Closed> {
         let entry = Entry::new()?;
-        Ok(Self { pending: Raised::take(entry.py()), dispatch: None, entry })
+        Ok(Self { pending: Raised::take(entry.py()).map(Box::new), dispatch: None, entry })
     }
 
     /// For what a loop or a signal's emission calls, which is ended in the order of beginning: no tasklet
     /// that runs inside it may go on with an older one before it is over.
+    #[inline(always)]
     pub(crate) fn of_dispatch() -> Result<Self, Closed> {
         let mut visit = Self::begin()?;
         visit.dispatch = Some(Dispatch::open());
@@ -43,6 +48,7 @@ impl Visit {
 }
 
 impl Drop for Visit {
+    #[inline(always)]
     fn drop(&mut self) {
         drop(self.dispatch.take());
         if let Some(pending) = self.pending.take() {

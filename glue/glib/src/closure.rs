@@ -1,16 +1,16 @@
 //! A Python callable as a `GClosure`, and what happens when it is invoked.
 //!
 //! ```text
-//!   any thread invokes        the lease              Python
-//!   ------------------        ---------              ------
-//!   marshal ----------------> in use? -- revoked --> nothing is called
+//!   any thread invokes        what is lent           Python
+//!   ------------------        ------------           ------
+//!   marshal ----------------> revoked? ------------> nothing is called
 //!                             enter -- closed -----> nothing is called
 //!                             values to objects ---> callable(*values)
 //!                             result to a value <--- what it returns, or raises
 //!   any thread invalidates -> revoked: who is inside keeps the callable, the last one drops it
 //! ```
 //!
-//! Invalidating and dropping never enter Python: the callable is a [`Ref`]. The marshal keeps no
+//! Invalidating and dropping never enter Python: the callable is [`Lent`]. The marshal keeps no
 //! entry open, and where Python is held already (`Hold::Turn`, or inside an entry) its own nests.
 
 use core::ffi::{c_uint, c_void};
@@ -22,7 +22,7 @@ use glib::gobject_ffi::{self, GClosure, GObject, GSignalInvocationHint, GValue};
 use glib::translate::from_glib_none;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
-use raddle::lease::Lease;
+use raddle::gate::Lent;
 use raddle::object::{Object, Pending};
 use raddle::{Error, Raised, Ref};
 
@@ -38,7 +38,7 @@ const USUAL: usize = 8;
 struct PyClosure {
     /// `struct _GClosure`: its bits and three pointers, which are GLib's alone.
     base: [*mut c_void; 4],
-    callable: Lease<Ref>,
+    callable: Lent,
 }
 
 /// A closure that calls `callable` with the values it is invoked with, on whichever thread that is.
@@ -67,9 +67,9 @@ pub fn new(callable: Ref) -> Result<*mut GClosure, Error> {
     let size = c_uint::try_from(size_of::<PyClosure>()).unwrap_or(c_uint::MAX);
     // SAFETY: the size of a record that begins with GLib's; the rest is zero.
     let raw = unsafe { gobject_ffi::g_closure_new_simple(size, ptr::null_mut()) };
-    let ours: *mut Lease<Ref> = lease(raw);
-    // SAFETY: room for the lease, which nobody knows of yet.
-    unsafe { ours.write(Lease::new(callable)) };
+    let ours: *mut Lent = lent(raw);
+    // SAFETY: room for what is lent, which nobody knows of yet.
+    unsafe { ours.write(Lent::new(callable)) };
     // SAFETY: a closure that was just made.
     unsafe { gobject_ffi::g_closure_set_marshal(raw, Some(marshal)) };
     // SAFETY: as above; both run once.
@@ -89,38 +89,40 @@ pub fn new(callable: Ref) -> Result<*mut GClosure, Error> {
 /// As [`closure`].
 pub(crate) fn new_plain(callable: Ref) -> Result<*mut GClosure, Error> {
     let callable = Callable::new(callable)?.into_ref();
-    let lease = Box::into_raw(Box::new(Lease::new(callable)));
+    let lent = Box::into_raw(Box::new(Lent::new(callable)));
     // SAFETY: functions are pointers of one size; GLib calls this one with an instance and the data.
     let handler: unsafe extern "C" fn() = unsafe { core::mem::transmute::<Plain, _>(handle) };
     // SAFETY: a handler, and its data.
-    let raw = unsafe { gobject_ffi::g_cclosure_new(Some(handler), lease.cast(), None) };
+    let raw = unsafe { gobject_ffi::g_cclosure_new(Some(handler), lent.cast(), None) };
     // SAFETY: a closure that was just made; both run once.
-    unsafe { gobject_ffi::g_closure_add_invalidate_notifier(raw, lease.cast(), Some(revoked)) };
+    unsafe { gobject_ffi::g_closure_add_invalidate_notifier(raw, lent.cast(), Some(revoked)) };
     // SAFETY: as above.
-    unsafe { gobject_ffi::g_closure_add_finalize_notifier(raw, lease.cast(), Some(freed)) };
+    unsafe { gobject_ffi::g_closure_add_finalize_notifier(raw, lent.cast(), Some(freed)) };
     Ok(raw)
 }
 
 type Plain = unsafe extern "C" fn(*mut GObject, *mut c_void);
 
-unsafe extern "C" fn revoked(lease: *mut c_void, _: *mut GClosure) {
+unsafe extern "C" fn revoked(lent: *mut c_void, _: *mut GClosure) {
     // SAFETY: the box of `new_plain`, which is freed later.
-    let lease = unsafe { &*lease.cast::<Lease<Ref>>() };
-    lease.revoke();
+    let lent = unsafe { &*lent.cast::<Lent>() };
+    lent.revoke();
 }
 
-unsafe extern "C" fn freed(lease: *mut c_void, _: *mut GClosure) {
+unsafe extern "C" fn freed(lent: *mut c_void, _: *mut GClosure) {
     // SAFETY: the box of `new_plain`, once.
-    drop(unsafe { Box::from_raw(lease.cast::<Lease<Ref>>()) });
+    drop(unsafe { Box::from_raw(lent.cast::<Lent>()) });
 }
 
-unsafe extern "C" fn handle(instance: *mut GObject, lease: *mut c_void) {
+unsafe extern "C" fn handle(instance: *mut GObject, lent: *mut c_void) {
     // SAFETY: the box of `new_plain`, which lives as long as the closure: an invocation keeps that.
-    let lease = unsafe { &*lease.cast::<Lease<Ref>>() };
-    let Some(callable) = lease.use_it() else { return };
+    let lent = unsafe { &*lent.cast::<Lent>() };
+    if lent.is_revoked() {
+        return; // Before the entry, so that nobody waits for Python in vain.
+    }
     let Ok(visit) = Visit::of_dispatch() else { return };
     let py = visit.py();
-    let Some(bound) = callable.try_bind(py) else { return };
+    let Some(bound) = lent.try_bind(py) else { return };
     // SAFETY: the instance that emits, alive.
     let called = unsafe { value::object_to_python(py, instance) }.and_then(|object| {
         let places = [ptr::null_mut(), object.as_ptr()];
@@ -139,25 +141,21 @@ unsafe extern "C" fn handle(instance: *mut GObject, lease: *mut c_void) {
         // SAFETY: the hint of its emission, or null.
         unsafe { report(py, &bound, hint, kind) };
     }
-    drop(called);
-    drop(bound);
-    // While Python is held, as in `marshal`.
-    drop(callable);
 }
 
-fn lease(closure: *mut GClosure) -> *mut Lease<Ref> {
+fn lent(closure: *mut GClosure) -> *mut Lent {
     closure.wrapping_byte_add(core::mem::offset_of!(PyClosure, callable)).cast()
 }
 
 unsafe extern "C" fn invalidated(_: *mut c_void, closure: *mut GClosure) {
     // SAFETY: one of ours, alive during the call.
-    let lease = unsafe { &*lease(closure) };
-    lease.revoke();
+    let lent = unsafe { &*lent(closure) };
+    lent.revoke();
 }
 
 unsafe extern "C" fn finalised(_: *mut c_void, closure: *mut GClosure) {
     // SAFETY: one of ours; nobody invokes it any more, since an invocation keeps a reference.
-    unsafe { ptr::drop_in_place(lease(closure)) };
+    unsafe { ptr::drop_in_place(lent(closure)) };
 }
 
 unsafe extern "C" fn marshal(
@@ -169,12 +167,14 @@ unsafe extern "C" fn marshal(
     _: *mut c_void,
 ) {
     // SAFETY: one of ours, which an invocation keeps alive.
-    let lease = unsafe { &*lease(closure) };
+    let lent = unsafe { &*lent(closure) };
     // Before the entry, so that nobody waits for Python in vain.
-    let Some(callable) = lease.use_it() else { return };
+    if lent.is_revoked() {
+        return; // Before the entry, so that nobody waits for Python in vain.
+    }
     let Ok(visit) = Visit::of_dispatch() else { return };
     let py = visit.py();
-    let Some(bound) = callable.try_bind(py) else { return };
+    let Some(bound) = lent.try_bind(py) else { return };
     // SAFETY: `count` values, initialised, as GLib invokes closures.
     let called = unsafe { call(py, bound.as_ptr(), count as usize, values) };
     let done = called.and_then(|answer| {
@@ -190,9 +190,8 @@ unsafe extern "C" fn marshal(
         // SAFETY: GLib's hint, or null.
         unsafe { report(py, &bound, hint.cast(), kind) };
     }
-    drop(bound);
     // While Python is held, so that the callable of a handler that disconnected itself goes here.
-    drop(callable);
+    drop(bound);
 }
 
 /// Calls `callable` with the values.
@@ -311,5 +310,5 @@ unsafe fn name_signal<'py>(
 /// Whether GLib's record has the size that ours begins with.
 const _: () = {
     assert!(core::mem::offset_of!(PyClosure, callable) == size_of::<[usize; 4]>());
-    assert!(align_of::<Lease<Ref>>() <= align_of::<usize>());
+    assert!(align_of::<Lent>() <= align_of::<usize>());
 };

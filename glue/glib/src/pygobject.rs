@@ -54,18 +54,26 @@ static ASKED: AtomicU64 = AtomicU64::new(0);
 /// PyGObject's table, if Python code has imported it.
 #[inline]
 pub(crate) fn find(py: Python<'_>) -> Option<&'static Api> {
+    let generation = raddle::gate::generation();
+    // Acquire: the table is read through the pointer that was stored before this.
+    let known = ASKED.load(Ordering::Acquire);
+    let table = TABLE.load(Ordering::Acquire);
+    if known >> 32 != generation || table.is_null() {
+        return look(py, generation, known);
+    }
+    // SAFETY: PyGObject's static table, which is never unloaded.
+    unsafe { table.as_ref() }
+}
+
+/// [`find`], where the table is not known.
+fn look(py: Python<'_>, generation: u64, known: u64) -> Option<&'static Api> {
     // SAFETY: Python is held; lent, and alive as long as the interpreter.
     let modules = unsafe { ffi::PyImport_GetModuleDict() };
     // SAFETY: a dict; anything else is answered with -1.
     let count = unsafe { ffi::PyDict_Size(modules) };
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let asked = (raddle::gate::generation() << 32) | u64::from(count);
-    // Acquire: the table is read through the pointer that was stored before this.
-    let known = ASKED.load(Ordering::Acquire);
-    let table = TABLE.load(Ordering::Acquire);
-    if known == asked || known >> 32 == asked >> 32 && !table.is_null() {
-        // SAFETY: null, or PyGObject's static table, which is never unloaded.
-        return unsafe { table.as_ref() };
+    let asked = (generation << 32) | u64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    if known == asked {
+        return None; // It was asked then, and there was none.
     }
     ask(py, asked)
 }

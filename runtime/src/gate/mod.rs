@@ -39,6 +39,7 @@ mod with_python {
     mod entry;
     pub(crate) mod fork;
     mod guard;
+    mod lent;
     mod lock;
     mod python;
     mod raised;
@@ -57,6 +58,7 @@ mod with_python {
             leave_raw, nest, refusal, trim, unnest,
         },
         guard::{Entry, enter, enter_fresh, release},
+        lent::Lent,
         lock::Lock,
         raised::Raised,
         reference::{Handle, Ref, decref},

@@ -7,13 +7,16 @@ use pyo3_ffi::PyObject;
 use crate::error::Closed;
 use crate::shelf::{self, Key};
 
+/// Whether an exception is set. Python is held.
+#[inline]
+pub(super) fn is_pending() -> bool {
+    // SAFETY: Python is held.
+    !unsafe { pyo3_ffi::PyErr_Occurred() }.is_null()
+}
+
 /// Takes the exception that is set, or null. Python is held.
 pub(crate) fn take_pending() -> *mut PyObject {
-    // SAFETY: Python is held.
-    if unsafe { pyo3_ffi::PyErr_Occurred() }.is_null() {
-        return ptr::null_mut();
-    }
-    take()
+    if is_pending() { take() } else { ptr::null_mut() }
 }
 
 #[cfg(Py_3_12)]

@@ -21,8 +21,14 @@ pub struct Raised {
 
 impl Raised {
     /// Takes the exception that is set on this thread, if one is.
+    #[inline]
     #[must_use]
     pub fn take(py: Python<'_>) -> Option<Self> {
+        if python::is_pending() { Self::take_it(py) } else { None }
+    }
+
+    #[cold]
+    fn take_it(py: Python<'_>) -> Option<Self> {
         let exception = python::take_pending();
         if exception.is_null() {
             return None;

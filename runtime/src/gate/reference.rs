@@ -175,6 +175,24 @@ impl<T> Ref<T> {
 }
 
 impl Ref {
+    /// The object and its generation, which is all that a reference is.
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(super) fn into_parts(self) -> (*mut PyObject, u64) {
+        let this = core::mem::ManuallyDrop::new(self);
+        (this.object.as_ptr(), this.generation)
+    }
+
+    /// The reference again; `None` of null.
+    ///
+    /// # Safety
+    ///
+    /// What [`into_parts`](Self::into_parts) gave, once; or null.
+    #[cfg(not(Py_GIL_DISABLED))]
+    pub(super) unsafe fn from_parts(object: *mut PyObject, generation: u64) -> Option<Self> {
+        let object = ptr::NonNull::new(object)?;
+        Some(Self { object, generation, kind: PhantomData })
+    }
+
     /// Takes over a reference that the caller of this crate's own owns; not null.
     pub(super) fn of_owned(py: Python<'_>, object: *mut PyObject) -> Self {
         // SAFETY: owned and not null, as this module's callers know.

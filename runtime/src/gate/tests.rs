@@ -496,6 +496,58 @@ class Value:
 }
 
 #[test]
+fn what_is_lent_stays_with_who_has_bound_it_and_nobody_else_gets_it() {
+    on_a_fresh_thread(|| {
+        let count = || {
+            enter(|py| {
+                let count = py.eval(c"len(alive)", Some(&dict(py, "lent")), None).unwrap();
+                count.extract::<usize>().unwrap()
+            })
+            .unwrap()
+        };
+        let lend = || {
+            enter(|py| {
+                let code = c"
+import weakref
+class Value: pass
+alive = globals().get('alive', weakref.WeakSet())
+";
+                py.run(code, Some(&dict(py, "lent")), None).unwrap();
+                let code = c"(lambda value: alive.add(value) or value)(Value())";
+                Lent::new(Ref::new(py.eval(code, Some(&dict(py, "lent")), None).unwrap()))
+            })
+            .unwrap()
+        };
+        let lent = lend();
+        enter(|py| {
+            let bound = lent.try_bind(py).unwrap();
+            std::thread::scope(|scope| scope.spawn(|| assert!(lent.revoke())).join().unwrap());
+            assert!(lent.is_revoked() && lent.try_bind(py).is_none() && !lent.revoke());
+            assert!(bound.getattr("__class__").is_ok());
+        })
+        .unwrap();
+        eventually(|| count() == 0);
+        // Revoked by some while others bind it.
+        let many: Vec<Lent> = (0..200).map(|_| lend()).collect();
+        assert_eq!(count(), 200);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for lent in &many {
+                        let bound = enter(|py| lent.try_bind(py).map(|bound| bound.repr().is_ok()));
+                        assert_ne!(bound.unwrap(), Some(false));
+                    }
+                });
+            }
+            scope.spawn(|| many.iter().for_each(|lent| assert!(lent.revoke())));
+        });
+        eventually(|| count() == 0);
+        drop(lend());
+        eventually(|| count() == 0);
+    });
+}
+
+#[test]
 fn a_handle_gives_its_object_only_where_python_is_held() {
     on_a_fresh_thread(|| {
         // SAFETY: None is alive as long as Python is.
