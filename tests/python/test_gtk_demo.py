@@ -45,24 +45,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def display():
-    """A display that no other window is on, with a pointer and a keyboard of its own."""
-    ours, theirs = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1280x1024x24", "-nolisten", "tcp"],
-        pass_fds=[theirs],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(theirs)
-    with open(ours) as answer:
-        number = answer.readline().strip()
-    assert number, "Xvfb does not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait(DEADLINE)
-
-
 def wait_for(what, ask, process=None):
     """Poll until `ask` answers; return the answer."""
     deadline = time.monotonic() + DEADLINE

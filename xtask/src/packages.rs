@@ -60,6 +60,8 @@ const fn want(probe: Probe, doors: &'static [Door], packages: [&'static str; 3])
 
 const GTK_FROM_PYTHON: &str =
     "import gi; gi.require_version('Gtk', '4.0'); from gi.repository import Gtk";
+const GTK_3_FROM_PYTHON: &str =
+    "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk";
 
 /// Everything that raddle needs from the machine, beside rustup and git.
 const NEEDS: &[Need] = &[
@@ -99,6 +101,8 @@ const NEEDS: &[Need] = &[
         ],
     ),
     of_python(need(Probe::Python(GTK_FROM_PYTHON), GTK, ["gir1.2-gtk-4.0", "gtk4", "gtk4"])),
+    // The last one that has a Gtk.main().
+    of_python(want(Probe::Python(GTK_3_FROM_PYTHON), TESTS, ["gir1.2-gtk-3.0", "gtk3", "gtk3"])),
     need(Probe::Module("gtk4"), GTK, ["libgtk-4-dev", "gtk4-devel", "gtk4"]),
     need(
         Probe::Program("xvfb-run"),
