@@ -251,6 +251,50 @@ def test_a_bomb_is_raised_in_who_goes_on_with_it(log):
     assert (empty.type, empty.value, empty.traceback) == (None, None, None)
 
 
+class Choosy(Exception):
+    def __new__(cls, *args):
+        return super().__new__(cls, *args) if args else 7
+
+
+@pytest.mark.parametrize(
+    ("parts", "raised"),
+    [
+        ((KeyError,), KeyError()),
+        ((KeyError, None), KeyError()),
+        ((KeyError, "one"), KeyError("one")),
+        ((KeyError, ("one", "two")), KeyError("one", "two")),
+        ((KeyError, KeyError("made")), KeyError("made")),
+        ((LookupError, KeyError("of a subclass")), KeyError("of a subclass")),
+        ((Choosy, 1), Choosy(1)),
+        ((Choosy,), TypeError),
+        ((KeyError, "one", "no traceback"), KeyError("one")),
+        ((), RuntimeError("this bomb has no exception in it")),
+        ((int, 3), RuntimeError("this bomb has no exception in it")),
+        (("KeyError", 3), RuntimeError("this bomb has no exception in it")),
+    ],
+    ids=repr,
+)
+def test_a_bomb_of_any_parts_is_raised_as_python_would_raise_them(log, parts, raised):
+    def receives():
+        try:
+            stackless.schedule_remove()
+        except BaseException as error:
+            log.append(error)
+
+    task = tasklet(receives)()
+    stackless.run()
+    task.tempval = stackless.bomb(*parts)
+    task.run()
+    (error,) = log
+    if isinstance(raised, type):
+        assert type(error) is raised
+    else:
+        assert (type(error), error.args) == (type(raised), raised.args)
+    if any(part is error for part in parts):
+        # It has the trace of where it went off, and no other.
+        assert error.__traceback__.tb_frame.f_code is receives.__code__
+
+
 def test_the_schedule_callback_sees_every_switch_and_every_death(log):
     def callback(prev, next):
         names = {id(stackless.main): "main", id(task): "task", id(None): None}

@@ -29,12 +29,20 @@ fn set_off(bomb: Raw) -> Raw {
         traceback: ops::xincref(object.traceback),
     };
     ops::decref(bomb);
-    if parts.kind.is_null() {
-        let _set: Result<(), _> = refuse("this bomb has no exception in it");
-    } else {
+    // SAFETY: an object.
+    if !parts.kind.is_null() && unsafe { ffi::PyExceptionClass_Check(parts.kind) } != 0 {
         ops::put_raised(parts);
+        return ptr::null_mut();
     }
+    release(parts);
+    let _set: Result<(), _> = refuse("this bomb has no exception in it");
     ptr::null_mut()
+}
+
+fn release(parts: Parts) {
+    for part in [parts.kind, parts.value, parts.traceback] {
+        ops::xdecref(part);
+    }
 }
 
 fn of<'a>(bomb: Raw) -> &'a BombObject {
@@ -51,9 +59,7 @@ pub(super) fn kind(bomb: Raw) -> Raw {
 pub(super) fn new(parts: Parts) -> Result<Raw, Pending> {
     let made = kinds::new_bomb(parts);
     if made.is_err() {
-        for part in [parts.kind, parts.value, parts.traceback] {
-            ops::xdecref(part);
-        }
+        release(parts);
     }
     made
 }

@@ -131,15 +131,7 @@ pub(super) fn handle_error() -> bool {
     if handler.is_null() {
         return false;
     }
-    let mut parts = ops::take_raised();
-    // SAFETY: the three places of an exception that was taken.
-    unsafe {
-        pyo3_ffi::PyErr_NormalizeException(
-            &raw mut parts.kind,
-            &raw mut parts.value,
-            &raw mut parts.traceback,
-        );
-    }
+    let parts = ops::take_instance();
     let shown = |part: Raw| if part.is_null() { ops::none() } else { part };
     let arguments = [parts.kind, parts.value, parts.traceback].map(shown);
     let result = ops::call_with(handler, arguments);

@@ -11,6 +11,7 @@ use core::ptr;
 use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
 
+use crate::gate::control;
 use crate::object::{Kind, Pending};
 
 /// A Python object: alive, lent unless said otherwise.
@@ -222,6 +223,13 @@ pub(super) struct Parts {
 }
 
 /// Takes the exception that is set.
+#[cfg(Py_3_12)]
+pub(super) fn take_raised() -> Parts {
+    take_instance()
+}
+
+/// Takes the exception that is set; its value may not be an instance yet.
+#[cfg(not(Py_3_12))]
 pub(super) fn take_raised() -> Parts {
     let (mut kind, mut value, mut traceback) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: three places for what is set, owned or null.
@@ -229,7 +237,65 @@ pub(super) fn take_raised() -> Parts {
     Parts { kind, value, traceback }
 }
 
+/// Takes the exception that is set, as an instance.
+pub(super) fn take_instance() -> Parts {
+    let value = control::take_pending();
+    if value.is_null() {
+        return Parts { kind: value, value, traceback: value };
+    }
+    // SAFETY: an exception; a new reference or null.
+    let traceback = unsafe { ffi::PyException_GetTraceback(value) };
+    Parts { kind: incref(type_of(value)), value, traceback }
+}
+
 /// Sets an exception; takes the references.
+#[cfg(Py_3_12)]
+pub(super) fn put_raised(parts: Parts) {
+    let Parts { kind, value, traceback } = parts;
+    if kind.is_null() {
+        return forget_raised();
+    }
+    if let Ok(exception) = instance(kind, value) {
+        // SAFETY: null, or alive.
+        let is_trace = !traceback.is_null() && unsafe { ffi::PyTraceBack_Check(traceback) } != 0;
+        // As PyErr_Restore: in place of the one that it has, and nothing else than a traceback.
+        let shown = if is_trace { traceback } else { none() };
+        // SAFETY: an exception, and a traceback or None, which it takes a reference to.
+        unsafe { ffi::PyException_SetTraceback(exception, shown) };
+        // SAFETY: an exception, whose reference it takes.
+        unsafe { ffi::PyErr_SetRaisedException(exception) };
+    }
+    for part in [kind, value, traceback] {
+        xdecref(part);
+    }
+}
+
+/// The exception that a kind and a value stand for, the value itself if it is of that kind. Owned.
+#[cfg(Py_3_12)]
+fn instance(kind: Raw, value: Raw) -> Result<Raw, Pending> {
+    // SAFETY: alive.
+    let is_exception = |object: Raw| unsafe { ffi::PyExceptionInstance_Check(object) } != 0;
+    // SAFETY: null or alive.
+    let is_tuple = !value.is_null() && unsafe { ffi::PyTuple_Check(value) } != 0;
+    let made = if value.is_null() || value == none() {
+        call_with(kind, [])
+    } else if is_tuple {
+        call(kind, value, ptr::null_mut())
+    // SAFETY: an exception, and what may be its type.
+    } else if is_exception(value) && unsafe { ffi::PyErr_GivenExceptionMatches(value, kind) } != 0 {
+        return Ok(incref(value));
+    } else {
+        call_with(kind, [value])
+    }?;
+    if is_exception(made) {
+        return Ok(made);
+    }
+    decref(made);
+    raise(Kind::Type, "calling an exception's type did not give an exception")
+}
+
+/// Sets an exception; takes the references.
+#[cfg(not(Py_3_12))]
 pub(super) fn put_raised(parts: Parts) {
     // SAFETY: owned or null, as `Parts` says.
     unsafe { ffi::PyErr_Restore(parts.kind, parts.value, parts.traceback) };
