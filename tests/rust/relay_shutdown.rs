@@ -65,6 +65,11 @@ fn a_flood_that_goes_on_is_written_counted_or_told_on_stderr() {
 }
 
 #[test]
+fn a_worker_that_starts_too_late_has_told_its_records_by_the_end() {
+    each("a_worker_that_starts_too_late_has_told_its_records_by_the_end", "log_flood_at_exit");
+}
+
+#[test]
 fn a_live_stream_is_cut_off_with_every_completion_gone_once() {
     each("a_live_stream_is_cut_off_with_every_completion_gone_once", "stream");
 }

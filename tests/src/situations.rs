@@ -17,9 +17,10 @@ use raddle::{Closed, enter, release};
 use crate::shutdown::{Situation, work};
 
 /// All of them, by name.
-pub const ALL: [(&str, Situation); 11] = [
+pub const ALL: [(&str, Situation); 12] = [
     ("log_flood", LOG_FLOOD),
     ("log_flood_goes_on", LOG_FLOOD_GOES_ON),
+    ("log_flood_at_exit", LOG_FLOOD_AT_EXIT),
     ("stream", STREAM),
     ("stream_in_a_daemon", STREAM_IN_A_DAEMON),
     ("pool", POOL),
@@ -239,6 +240,21 @@ const LOG_FLOOD: Situation = Situation {
 const LOG_FLOOD_GOES_ON: Situation = Situation {
     code: LOG_TO_FILE,
     begin: begin_flood,
+    check: || assert_eq!(check_flood().looped, 0),
+    status: 0,
+};
+
+/// The first records come when the log was found to need no stop: a worker starts that Python is closed to.
+const LOG_FLOOD_AT_EXIT: Situation = Situation {
+    code: "
+import atexit, logging, tempfile
+from raddle._boot import stop_earlier
+path = os.path.join(tempfile.gettempdir(), f'raddle-flood-{os.getpid()}')
+logging.basicConfig(filename=path, format='%(message)s', level=logging.INFO)
+atexit.register(begin)
+# The stoppers run before what was registered up to now, the closing of the gate after it.
+stop_earlier()",
+    begin: flood_and_wait,
     check: || assert_eq!(check_flood().looped, 0),
     status: 0,
 };

@@ -7,6 +7,7 @@ use super::life::{Life, Running, life, running};
 use super::threads::{self, Watcher};
 use crate::error::{Closed, Error, Status};
 use crate::gate::{Remaining, Since, control};
+use crate::relay::log;
 use crate::relay::stopper::{self, Stage};
 
 /// Why a stop ended nothing, or not all.
@@ -93,6 +94,7 @@ pub(super) fn stop(generation: u64, timeout: Option<Duration>) -> Result<(), Sto
         return leave_adopted(deadline);
     }
     wait_for_all(&running, deadline)?;
+    log::gate_closed(false);
     claim()?;
     let ended = finalize(&running);
     *life() = Life::Idle;
@@ -197,6 +199,7 @@ fn leave_adopted(deadline: Option<Instant>) -> Result<(), StopError> {
     if !nobody {
         return Err(StopError::Busy(control::remaining()));
     }
+    released(|| log::gate_closed(false));
     claim()?;
     if crate::gate::is_held() {
         // Nobody else of ours releases what was dropped, or clears what dead threads left.
@@ -231,7 +234,10 @@ pub(super) fn python_exits() -> Vec<String> {
     python_stops(Stage::Log);
     control::close();
     let deadline = control::deadline(Some(PATIENCE_AT_EXIT));
-    released(|| control::wait(deadline));
+    released(|| {
+        let nobody = control::wait(deadline);
+        log::gate_closed(!nobody);
+    });
     let remaining = control::remaining();
     // SAFETY: Python calls its exit handlers with Python held. Whoever is still inside cannot be
     // waited for any longer; Python ends or hangs such threads when they next take it.

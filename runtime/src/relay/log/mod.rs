@@ -49,5 +49,5 @@ mod with_python {
         target::Target,
         worker::{Stats, flush, is_served, start, stats, stop},
     };
-    pub(crate) use worker::{is_needed, python_started, stop_at_exit};
+    pub(crate) use worker::{gate_closed, is_needed, python_started, stop_at_exit};
 }

@@ -35,6 +35,9 @@ const BUDGET: Duration = Duration::from_millis(2);
 const NAP: Duration = Duration::from_millis(1);
 const NAPS: u32 = 16;
 
+/// How long a full ring may take to be written to stderr, which nobody waits for.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// Between two looks at the levels, and between two reports of drops.
 pub(super) const SWEEP: Duration = Duration::from_millis(100);
 
@@ -147,9 +150,6 @@ fn is_busy() -> bool {
 ///
 /// What an entry says if the gate is closed; [`Status::NoMemory`] if no thread can be started.
 pub fn start() -> Result<(), Error> {
-    if let Some(closed) = gate::refusal() {
-        return Err(closed.into());
-    }
     LOG.start()
 }
 
@@ -244,6 +244,14 @@ pub(crate) fn stop_at_exit() {
     let _told = stop(Some(PATIENCE - Duration::from_millis(500)));
 }
 
+/// The gate has closed, so no record reaches Python any more. Waits for a worker that was started too
+/// late to be stopped, until it has told what it cannot hand over. If it may be `inside` Python it is not
+/// waited for, and what it has not begun is told here.
+pub(crate) fn gate_closed(inside: bool) {
+    let patience = if inside { Duration::ZERO } else { TELLING };
+    let _told = stop(Some(patience));
+}
+
 /// A Python runs that did not before: what waits for it is handed over, by a new worker.
 pub(crate) fn python_started() {
     let gone = !LOG.office().alive;
@@ -293,6 +301,10 @@ impl Log {
     pub(super) fn start(&'static self) -> Result<(), Error> {
         fork::watch();
         let mut office = self.office();
+        // Asked here, so that whoever has closed the gate and then locks the office sees each worker.
+        if let Some(closed) = gate::refusal() {
+            return Err(closed.into());
+        }
         if office.alive {
             if office.stop {
                 // It was told to end and has not: now it goes on.
