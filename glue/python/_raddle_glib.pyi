@@ -64,13 +64,6 @@ class Outcome:
 
 def main_context_at(address: int, /) -> MainContext: ...
 
-class GError(RuntimeError):
-    """What a GLib function reports: the error's domain, code and message."""
-
-    domain: str
-    code: int
-    message: str
-
 class GObject:
     """A GObject: a new one of that type, or the face of one that came from GLib."""
 

@@ -486,6 +486,9 @@ static const struct {
   { ROW (pool_push_a_type),         { UNSTARTED, OK,      OK,      OK,      CLOSED,  CLOSED, CLOSED } },
   { ROW (pool_push_to_null),        ALWAYS (NUL) },
   { ROW (types),                    ALWAYS (OK) },
+  { ROW (raise_error_null),         ALWAYS (NUL) },
+  { ROW (raise_error),              { ORDER,     ORDER,   OK,      ORDER,   ORDER,   ORDER,  ORDER } },
+  { ROW (error_from_python),        { ORDER,     ORDER,   OK,      ORDER,   ORDER,   ORDER,  ORDER } },
   SCHEDULER_ROWS
   { ROW (option_program_name_of_null),    ALWAYS (NUL) },
   { ROW (option_program_name_null),       ALWAYS (OK) },

@@ -186,4 +186,29 @@ types (void)
   return RADDLE_STATUS_OK;
 }
 
+static RaddleStatus
+raise_error_null (void)
+{
+  return raddle_raise_error (NULL);
+}
+
+static RaddleStatus
+raise_error (void)
+{
+  g_autoptr (GError) error = g_error_new_literal (RADDLE_DOMAIN, RADDLE_STATUS_BUSY, "too busy");
+  RaddleStatus status = raddle_raise_error (error);
+  if (status == RADDLE_STATUS_OK)
+    PyErr_Clear ();
+  return status;
+}
+
+static RaddleStatus
+error_from_python (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (raddle_set_error_from_python (&error) == (error == NULL));
+  g_assert_true (raddle_set_error_from_python (NULL) == (error == NULL));
+  return error ? error->code : RADDLE_STATUS_OK;
+}
+
 #endif /* RADDLE_TESTS_MISUSE_GLIB_H */

@@ -68,6 +68,33 @@ def test_what_a_handler_raises_goes_to_the_hook_with_the_signal_s_name():
     ) == "['ZeroDivisionError', 'TypeError'] True\n"
 
 
+def test_a_signal_that_returns_an_error_returns_what_was_raised():
+    assert run(
+        "class Gate(GObject.Object):\n"
+        "    @GObject.Signal(return_type=GLib.Error.__gtype__, arg_types=(GLib.Error.__gtype__,))\n"
+        "    def checks(self, error): return None\n"
+        "gate, busy = Gate(), GLib.Error('too busy', 'g-io-error-quark', 26)\n"
+        "def emit(handler):\n"
+        "    id = raddle.connect(gate, 'checks', handler)\n"
+        "    error = gate.emit('checks', busy)\n"
+        "    raddle.disconnect(gate, id)\n"
+        "    print(error)\n"
+        "def again(gate, error): raise error\n"
+        "def ours(gate, error): raise raddle.GError('ours', error.domain, 1)\n"
+        "emit(again)\n"
+        "emit(ours)\n"
+        "emit(lambda gate, error: error)\n"
+        "emit(lambda gate, error: 1 / 0)\n"
+        "print(reports)\n"
+    ).splitlines() == [
+        "g-io-error-quark: too busy (26)",
+        "g-io-error-quark: ours (1)",
+        "g-io-error-quark: too busy (26)",
+        "raddle-error-quark: ZeroDivisionError: division by zero (11)",
+        "[]",
+    ]
+
+
 def test_nothing_leaks_when_handlers_and_objects_go():
     assert run(
         "class Handler:\n"

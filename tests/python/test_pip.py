@@ -146,7 +146,7 @@ def test_the_library_carries_the_files_that_are_installed(installed):
         print(sorted(path.name for path in files))
     """
     # Those belong to the GLib glue, which carries them.
-    assert installed.isolated(code) == "['_gio.py', '_scheduler.py', 'asyncio.py']\n", (
+    assert installed.isolated(code) == "['_error.py', '_gio.py', '_scheduler.py', 'asyncio.py']\n", (
         "list the file in CARRIED of runtime/src/embed/package.rs"
     )
 

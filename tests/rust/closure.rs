@@ -9,7 +9,7 @@ use glib::{Closure, ParamSpec, ParamSpecInt, Type, Value, gobject_ffi};
 use pyo3::types::{PyAnyMethods, PyDict, PyModuleMethods};
 use pyo3::{Bound, PyAny, Python};
 use raddle::{Closed, Options, Ref, Runtime, Status, enter};
-use raddle_glib::{call, closure, error_domain, signal_connect, spawn};
+use raddle_glib::{call, closure, error_domain, raise_error, signal_connect, spawn, take_error};
 use raddle_tests::in_child;
 
 const CODE: &core::ffi::CStr = c"
@@ -167,6 +167,31 @@ fn a_call_gives_a_value_or_an_error() {
 }
 
 /// What a coroutine on the default context's event loop comes to.
+#[test]
+fn an_error_is_raised_in_python_and_taken_from_it() {
+    in_child("an_error_is_raised_in_python_and_taken_from_it", || {
+        let runtime = start();
+        enter(|py| {
+            let busy = glib::Error::new(glib::FileError::Exist, "there already");
+            assert!(take_error(py).is_ok());
+            raise_error(py, &busy);
+            let raised = pyo3::PyErr::take(py).unwrap();
+            assert_eq!(raised.to_string(), "GError: g-file-error-quark: there already (0)");
+            raised.restore(py);
+            let taken = take_error(py).unwrap_err();
+            assert!(taken.matches(glib::FileError::Exist));
+            assert_eq!(taken.message(), "there already");
+            pyo3::exceptions::PyValueError::new_err("no such page").restore(py);
+            let taken = take_error(py).unwrap_err();
+            assert_eq!(glib::translate::IntoGlib::into_glib(taken.domain()), error_domain());
+            assert_eq!(taken.message(), "ValueError: no such page");
+            assert!(!pyo3::PyErr::occurred(py));
+        })
+        .unwrap();
+        runtime.stop(None).unwrap();
+    });
+}
+
 fn awaited(expression: &str, cancellable: Option<&glib::Object>) -> Result<String, glib::Error> {
     let (send, receive) = std::sync::mpsc::channel();
     let context = glib::MainContext::default();

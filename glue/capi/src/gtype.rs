@@ -6,12 +6,13 @@ use std::sync::OnceLock;
 
 use ::glib::ffi::{GError, GQuark, GType};
 use ::glib::gobject_ffi::{self, GEnumValue};
+use raddle_glib::failure;
 
 use crate::{
     boundary::guard,
     pointer,
     runtime::{RaddleRuntime, raddle_runtime_ref, raddle_runtime_unref},
-    status::{RaddleStatus, raddle_last_error_message},
+    status::{RaddleStatus, answer, raddle_last_error_message, refuse},
 };
 
 /// See `raddle-gtype.h`.
@@ -35,6 +36,43 @@ pub unsafe extern "C" fn raddle_set_error(error: *mut *mut GError, status: Raddl
         // SAFETY: by the caller's promise; the message is a text.
         unsafe { pointer::set_error(error, domain, status.code(), raddle_last_error_message()) };
         0
+    })
+}
+
+/// See `raddle-gtype.h`.
+///
+/// # Safety
+///
+/// `error` is NULL or points to NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_set_error_from_python(error: *mut *mut GError) -> c_int {
+    guard(|| {
+        let taken = match pointer::held(|py| Ok(failure::take(py))) {
+            Ok(taken) => taken,
+            Err(refused) => failure::of_error(&refused),
+        };
+        if taken.is_null() {
+            return 1;
+        }
+        // SAFETY: by the caller's promise; the error goes there, or is freed.
+        unsafe { pointer::give_error(taken, error) };
+        0
+    })
+}
+
+/// See `raddle-gtype.h`.
+///
+/// # Safety
+///
+/// `error` is NULL or alive.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn raddle_raise_error(error: *const GError) -> RaddleStatus {
+    guard(|| {
+        if error.is_null() {
+            return refuse(&pointer::null());
+        }
+        // SAFETY: alive, by the caller's promise.
+        answer(pointer::held(|py| Ok(unsafe { failure::set(py, error) })))
     })
 }
 

@@ -27,8 +27,8 @@ use raddle::object::{Object, Pending};
 use raddle::{Error, Raised, Ref};
 
 use crate::callable::{Callable, Visit};
-use crate::main_loop;
 use crate::value::{self, type_name};
+use crate::{failure, main_loop};
 
 /// How many values are kept on the stack: an instance and seven arguments.
 const USUAL: usize = 8;
@@ -44,7 +44,7 @@ struct PyClosure {
 /// A closure that calls `callable` with the values it is invoked with, on whichever thread that is.
 ///
 /// What it returns becomes the result; what it raises goes to `sys.unraisablehook` with the signal's
-/// name, and the result keeps its default. KeyboardInterrupt and SystemExit end the innermost
+/// name, and the result keeps its default (a result that is a `GError` becomes that error instead). KeyboardInterrupt and SystemExit end the innermost
 /// [`run`](crate::run) of the thread, if there is one. After a stop nothing is called.
 ///
 /// # Errors
@@ -184,7 +184,8 @@ unsafe extern "C" fn marshal(
         // SAFETY: a value of the type that the invoker wants, and an object that is alive.
         unsafe { value::to_value(py, answer.as_ptr(), result) }
     });
-    if done.is_err() {
+    // SAFETY: null, or a value that GLib has initialised.
+    if done.is_err() && !unsafe { fails(py, result) } {
         // SAFETY: the first is the instance, if there is a hint; GLib passes null for none at all.
         let kind = unsafe { values.as_ref() }.map_or(0, |value| value.g_type);
         // SAFETY: GLib's hint, or null.
@@ -250,6 +251,28 @@ impl Drop for Arguments<'_> {
             unsafe { ffi::Py_DECREF(object) };
         }
     }
+}
+
+/// Makes what was raised the result, where that is an error: who emits asks for it. Says whether it did.
+///
+/// # Safety
+///
+/// `result` is null, or initialised.
+#[cold]
+unsafe fn fails(py: Python<'_>, result: *mut GValue) -> bool {
+    // SAFETY: by the caller's promise.
+    if unsafe { result.as_ref() }.is_none_or(|result| result.g_type != value::error_type()) {
+        return false;
+    }
+    let Some(raised) = Raised::take(py) else { return false };
+    if raised.asks_for_end() {
+        raised.put_back(py);
+        return false;
+    }
+    let error = failure::of_raised(py, &raised);
+    // SAFETY: a value of this kind, which the error is given to.
+    unsafe { gobject_ffi::g_value_take_boxed(result, error.cast_const().cast()) };
+    true
 }
 
 /// Takes what was raised to where it belongs, with the signal's name.

@@ -13,16 +13,15 @@ use core::ptr;
 use std::ffi::CString;
 
 use glib::ffi::{self as glib_ffi, GError, GQuark};
+use glib::gobject_ffi;
+use glib::translate::{ToGlibPtr as _, ToGlibPtrMut as _, from_glib_full};
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyObject};
 use raddle::object::{self, Kind, Object, Pending};
-use raddle::shelf::{self, Key};
 use raddle::{Closed, Error, Raised, Status};
 
-use crate::value::{self, Answer, native_text, text, text_of};
+use crate::value::{self, Answer, error_type, native_text, text, text_of};
 
-/// The exception's class, on the shelf.
-const CLASS: Key = Key::Above7;
 /// `G_IO_ERROR_CANCELLED`, of a library that need not be there.
 const CANCELLED: c_int = 19;
 
@@ -31,25 +30,6 @@ const CANCELLED: c_int = 19;
 pub fn domain() -> GQuark {
     // SAFETY: a static text.
     unsafe { glib_ffi::g_quark_from_static_string(c"raddle-error-quark".as_ptr()) }
-}
-
-/// Makes the class, and puts it into the module and on the shelf.
-pub(crate) fn add(py: Python<'_>, module: *mut PyObject) -> object::Result<()> {
-    let doc = c"What a GLib function reports: the error's domain, code and message.";
-    // SAFETY: read only, and written by Python before anybody holds it.
-    let base = unsafe { ffi::PyExc_RuntimeError };
-    let name = c"raddle.GError";
-    // SAFETY: two texts and a class; null is allowed for the dict.
-    let raw = unsafe {
-        ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), base, ptr::null_mut())
-    };
-    // SAFETY: as that function returns.
-    let class = unsafe { Object::owned(py, raw) }?;
-    // SAFETY: a module, a name and an object.
-    let status = unsafe { ffi::PyObject_SetAttrString(module, c"GError".as_ptr(), class.as_ptr()) };
-    object::check(py, status)?;
-    shelf::put(CLASS, class);
-    Ok(())
 }
 
 /// An exception that says what `error` does.
@@ -62,7 +42,9 @@ pub(crate) unsafe fn to_python(py: Python<'_>, error: *const GError) -> Answer<'
     let error = unsafe { &*error };
     // SAFETY: the number of a text, or of none.
     let domain = unsafe { glib_ffi::g_quark_to_string(error.domain) };
-    let class = shelf::get(py, CLASS)?;
+    let class = Object::import(py, c"raddle._error");
+    let class = class.and_then(|module| module.attribute(c"GError"));
+    let class = class.map_err(|object::Raised(line)| Pending::new(py, Kind::Runtime, &line))?;
     // SAFETY: an error has a message, which lives as long as it.
     let message = text(py, &unsafe { native_text(error.message) })?;
     // SAFETY: a quark's text, which is for ever, or null.
@@ -71,21 +53,13 @@ pub(crate) unsafe fn to_python(py: Python<'_>, error: *const GError) -> Answer<'
     let code = unsafe { ffi::PyLong_FromLong(error.code.into()) };
     // SAFETY: as that function returns.
     let code = unsafe { Object::answered(py, code) }?;
+    let (message, domain, code) = (message.as_ptr(), domain.as_ptr(), code.as_ptr());
     let end = ptr::null_mut::<PyObject>();
-    // SAFETY: a class, its argument, and the null that ends the list.
-    let raw = unsafe { ffi::PyObject_CallFunctionObjArgs(class, message.as_ptr(), end) };
+    // SAFETY: a class, its arguments, and the null that ends the list.
+    let raw =
+        unsafe { ffi::PyObject_CallFunctionObjArgs(class.as_ptr(), message, domain, code, end) };
     // SAFETY: as that function returns.
-    let exception = unsafe { Object::answered(py, raw) }?;
-    for (name, value) in [(c"domain", &domain), (c"code", &code), (c"message", &message)] {
-        // SAFETY: an object, a name and an object.
-        let status = unsafe {
-            ffi::PyObject_SetAttrString(exception.as_ptr(), name.as_ptr(), value.as_ptr())
-        };
-        if status != 0 {
-            return Err(Pending::is_set());
-        }
-    }
-    Ok(exception)
+    unsafe { Object::answered(py, raw) }
 }
 
 /// The error that an exception with a domain, a code and a message stands for, owned; `None` if it
@@ -156,6 +130,49 @@ pub fn of_error(error: &Error) -> *mut GError {
 /// The error for a gate that let nobody in, owned.
 pub(crate) fn of_closed(closed: Closed) -> *mut GError {
     of_error(&closed.into())
+}
+
+/// Sets the exception that says what `error` does: PyGObject's `GLib.Error` if that is in the process.
+/// If it cannot be made, what went wrong is set in its place.
+///
+/// # Safety
+///
+/// `error` is alive.
+pub unsafe fn set(py: Python<'_>, error: *const GError) {
+    let mut value = value::empty(error_type());
+    // SAFETY: a value of this kind, and an error that it copies.
+    unsafe { gobject_ffi::g_value_set_boxed(value.to_glib_none_mut().0, error.cast()) };
+    // SAFETY: initialised.
+    if let Ok(exception) = unsafe { value::to_python(py, value.to_glib_none().0) } {
+        // SAFETY: alive.
+        let class = unsafe { ffi::Py_TYPE(exception.as_ptr()) };
+        // SAFETY: a class of exceptions, and one of it.
+        unsafe { ffi::PyErr_SetObject(class.cast(), exception.as_ptr()) };
+    }
+}
+
+/// The error for the exception that is set, owned; null if none is. It is set no longer.
+pub fn take(py: Python<'_>) -> *mut GError {
+    Raised::take(py).map_or(ptr::null_mut(), |raised| of_raised(py, &raised))
+}
+
+/// Sets the Python exception that says what `error` does: PyGObject's `GLib.Error` if that is in the
+/// process, else `raddle.GError`. For a function that Python calls, and that fails as GLib does.
+pub fn raise_error(py: Python<'_>, error: &glib::Error) {
+    // SAFETY: alive.
+    unsafe { set(py, error.to_glib_none().0) };
+}
+
+/// Takes the Python exception that is set, as [`call`](crate::call()) does: for a function that GLib
+/// calls, and that fails as Python does.
+///
+/// # Errors
+///
+/// What was raised, which is set no longer.
+pub fn take_error(py: Python<'_>) -> Result<(), glib::Error> {
+    let error = take(py);
+    // SAFETY: null, or an error that is given to the caller.
+    if error.is_null() { Ok(()) } else { Err(unsafe { from_glib_full(error) }) }
 }
 
 /// A Python exception for one of raddle's errors.

@@ -61,7 +61,7 @@ pub use closure::closure;
 pub use completion::{attach_completions, detach_completions};
 pub use coroutine::spawn;
 pub use event_loop::{event_loop, on_error, on_quit};
-pub use failure::domain as error_domain;
+pub use failure::{domain as error_domain, raise_error, take_error};
 pub use log::{LogWriter, install_log_writer, log_writer};
 pub use main_loop::{RunError, run};
 pub use module::install;

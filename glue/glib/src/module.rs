@@ -21,7 +21,7 @@ use crate::event_loop::LoopSource;
 use crate::main_context::{self, Context};
 use crate::object::Handle;
 use crate::opaque::Opaque;
-use crate::{cancellable, face, failure, scheduler_face, value};
+use crate::{cancellable, face, scheduler_face, value};
 
 const NAME: &CStr = c"_raddle_glib";
 
@@ -35,18 +35,18 @@ const PARTS: [&[PyMethodDef]; 4] =
     [&face::METHODS, &cancellable::METHODS, &main_context::FUNCTIONS, &scheduler_face::FUNCTIONS];
 
 /// The types of the module, each of which adds itself.
-const CLASSES: [class::Add; 7] = [
+const CLASSES: [class::Add; 6] = [
     class::add::<Handle>,
     class::add::<Opaque>,
     value::add_enumerations,
-    failure::add,
     class::add::<Context>,
     class::add::<LoopSource>,
     class::add::<Outcome>,
 ];
 
 /// The modules in Python, of the package `raddle`.
-const CARRIED: [Carried; 3] = [
+const CARRIED: [Carried; 4] = [
+    ("raddle._error", false, include_str!("../../python/raddle/_error.py")),
     ("raddle._gio", false, include_str!("../../python/raddle/_gio.py")),
     ("raddle._scheduler", false, include_str!("../../python/raddle/_scheduler.py")),
     ("raddle.asyncio", false, include_str!("../../python/raddle/asyncio.py")),

@@ -28,7 +28,6 @@ __all__ = [
 
 try:
     from _raddle_glib import (
-        GError,
         GObject,
         GValue,
         cancel,
@@ -41,6 +40,7 @@ try:
 except ImportError:  # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
     pass
 else:
+    from raddle._error import GError
     from raddle._scheduler import attach_scheduler, detach_scheduler
 
     __all__ += ["attach_scheduler", "detach_scheduler"]

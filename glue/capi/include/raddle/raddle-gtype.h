@@ -48,6 +48,47 @@ RADDLE_AVAILABLE_IN_0_1
 gboolean      raddle_set_error               (GError       **error,
                                               RaddleStatus   status);
 
+/**
+ * raddle_set_error_from_python: (skip)
+ * @error: (out) (optional): return location for an error
+ *
+ * Turns the Python exception that is set on this thread into a #GError, for a
+ * function that GLib or C code calls and that fails as Python does:
+ * `return raddle_set_error_from_python (error);`
+ *
+ * An exception with the attributes domain, code and message (raddle.GError, or
+ * PyGObject's GLib.Error) becomes that error, asyncio's CancelledError becomes
+ * %G_IO_ERROR_CANCELLED, and any other %RADDLE_STATUS_PYTHON of %RADDLE_DOMAIN
+ * with its text. It is set no longer.
+ *
+ * Returns: whether no exception was set; otherwise @error is. A thread that does
+ *   not hold Python is an error, too: %RADDLE_STATUS_WRONG_ORDER
+ *
+ * Thread: one that holds Python.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+gboolean      raddle_set_error_from_python   (GError       **error);
+
+/**
+ * raddle_raise_error: (skip)
+ * @error: (transfer none): what a function of GLib's has reported
+ *
+ * Sets the Python exception that says what @error does, for a function that
+ * Python calls and that fails as GLib does. It is PyGObject's GLib.Error if that
+ * is in the process, else raddle.GError, with domain, code and message.
+ *
+ * Returns: %RADDLE_STATUS_OK, %RADDLE_STATUS_NULL, or %RADDLE_STATUS_WRONG_ORDER
+ *   on a thread that does not hold Python
+ *
+ * Thread: one that holds Python.
+ *
+ * Since: 0.1
+ */
+RADDLE_AVAILABLE_IN_0_1
+RaddleStatus  raddle_raise_error             (const GError  *error);
+
 #define RADDLE_TYPE_RUNTIME (raddle_runtime_get_type ())
 #define RADDLE_TYPE_STATUS (raddle_status_get_type ())
 #define RADDLE_TYPE_HOLD (raddle_hold_get_type ())

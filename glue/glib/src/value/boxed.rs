@@ -303,7 +303,7 @@ fn bytes_type() -> GType {
     unsafe { glib_ffi::g_bytes_get_type() }
 }
 
-fn error_type() -> GType {
+pub(crate) fn error_type() -> GType {
     // SAFETY: as above.
     unsafe { glib_ffi::g_error_get_type() }
 }
