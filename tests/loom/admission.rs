@@ -10,6 +10,7 @@ use loom::{
     thread,
 };
 use raddle::gate::admission::{Admission, Inside};
+use raddle_tests::explored;
 
 /// A gate, one thread's flag, and whether Python still is there.
 struct World {
@@ -43,7 +44,7 @@ fn stop(world: &World) {
 }
 
 fn an_entry_meets_a_stop(asymmetric: bool) {
-    loom::model(move || {
+    explored::model(move || {
         let world = open_world(asymmetric);
         let entering = {
             let world = Arc::clone(&world);
@@ -69,7 +70,7 @@ fn the_same_holds_without_membarrier() {
 fn a_second_entry_of_the_same_thread_is_no_different() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
-    builder.check(|| {
+    explored::check(builder, || {
         let world = open_world(true);
         let entering = {
             let world = Arc::clone(&world);
@@ -85,7 +86,7 @@ fn a_second_entry_of_the_same_thread_is_no_different() {
 
 #[test]
 fn a_visit_is_over_before_python_goes_or_is_refused() {
-    loom::model(|| {
+    explored::model(|| {
         let world = open_world(true);
         let visiting = {
             let world = Arc::clone(&world);
@@ -103,7 +104,7 @@ fn a_visit_is_over_before_python_goes_or_is_refused() {
 
 #[test]
 fn abandoning_ends_a_stop_that_waits() {
-    loom::model(|| {
+    explored::model(|| {
         let world = open_world(true);
         world.gate.admit(&world.inside).unwrap();
         let stopping = {

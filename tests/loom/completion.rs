@@ -13,6 +13,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use raddle::relay::bell::Bell;
 use raddle::relay::completion::list::List;
+use raddle_tests::explored;
 
 const TAKER: u64 = 2;
 const CLOSER: u64 = 4;
@@ -64,7 +65,7 @@ impl Queue {
 
 #[test]
 fn whoever_sleeps_until_the_bell_rings_sees_everything_in_order() {
-    loom::model(|| {
+    explored::model(|| {
         let queue = queue();
         let others: Vec<_> = [[1, 2], [11, 12]]
             .into_iter()
@@ -92,7 +93,7 @@ fn whoever_sleeps_until_the_bell_rings_sees_everything_in_order() {
 
 #[test]
 fn a_burst_before_the_other_side_looks_rings_once() {
-    loom::model(|| {
+    explored::model(|| {
         let queue = queue();
         let other = {
             let queue = queue.clone();
@@ -109,7 +110,7 @@ fn a_burst_before_the_other_side_looks_rings_once() {
 
 #[test]
 fn what_is_added_while_the_rest_is_left_is_found_with_it() {
-    loom::model(|| {
+    explored::model(|| {
         let queue = queue();
         assert!(queue.post(1) && queue.post(2));
         let other = {
@@ -135,7 +136,7 @@ fn what_is_added_while_the_rest_is_left_is_found_with_it() {
 
 #[test]
 fn each_value_comes_out_once_though_the_list_is_closed_meanwhile() {
-    loom::model(|| {
+    explored::model(|| {
         let queue = queue();
         let posting = {
             let queue = queue.clone();
@@ -162,7 +163,7 @@ fn each_value_comes_out_once_though_the_list_is_closed_meanwhile() {
 
 #[test]
 fn takers_take_turns_and_the_next_goes_on_with_the_rest() {
-    loom::model(|| {
+    explored::model(|| {
         let list = Arc::new(List::new());
         (0..3).for_each(|value| assert!(list.push(value).is_ok()));
         let take = |list: &List<u32>, token| {

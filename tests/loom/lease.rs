@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread;
 use raddle::lease::Lease;
+use raddle_tests::explored;
 
 /// Counts its drops, and is wrong to use after one.
 struct Value(Arc<AtomicU32>);
@@ -32,7 +33,7 @@ fn user(lease: &Arc<Lease<Value>>) -> thread::JoinHandle<bool> {
 fn a_revoked_value_is_dropped_once_and_never_under_a_user() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
-    builder.check(|| {
+    explored::check(builder, || {
         let drops = Arc::new(AtomicU32::new(0));
         let lease = Arc::new(Lease::new(Value(Arc::clone(&drops))));
         let users = [user(&lease), user(&lease)];
@@ -47,7 +48,7 @@ fn a_revoked_value_is_dropped_once_and_never_under_a_user() {
 
 #[test]
 fn of_two_who_revoke_one_is_the_first_and_one_drops() {
-    loom::model(|| {
+    explored::model(|| {
         let drops = Arc::new(AtomicU32::new(0));
         let lease = Arc::new(Lease::new(Value(Arc::clone(&drops))));
         let inside = user(&lease);
@@ -62,13 +63,33 @@ fn of_two_who_revoke_one_is_the_first_and_one_drops() {
     });
 }
 
+/// Tells at its drop whether somebody had noted something in it.
+struct Noted {
+    noted: AtomicBool,
+    at_drop: Arc<AtomicBool>,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.at_drop.store(self.noted.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
 #[test]
-fn a_user_sees_what_the_owner_did_before_leasing() {
-    loom::model(|| {
-        let drops = Arc::new(AtomicU32::new(0));
-        let lease = Arc::new(Lease::new(Value(Arc::clone(&drops))));
-        assert!(user(&lease).join().unwrap());
-        drop(lease);
-        assert_eq!(drops.load(Ordering::Relaxed), 1);
+fn who_drops_it_sees_what_the_last_user_did() {
+    explored::model(|| {
+        let at_drop = Arc::new(AtomicBool::new(false));
+        let noted = AtomicBool::new(false);
+        let lease = Arc::new(Lease::new(Noted { noted, at_drop: Arc::clone(&at_drop) }));
+        let user = {
+            let lease = Arc::clone(&lease);
+            thread::spawn(move || {
+                let inside = lease.use_it();
+                inside.map(|value| value.noted.store(true, Ordering::Relaxed)).is_some()
+            })
+        };
+        assert!(lease.revoke());
+        let used = user.join().unwrap();
+        assert_eq!(at_drop.load(Ordering::Relaxed), used);
     });
 }

@@ -14,6 +14,7 @@ use raddle::relay::log::Level;
 use raddle::relay::log::drops::Drops;
 use raddle::relay::log::post::{Mode, Post};
 use raddle::relay::log::ring::Ring;
+use raddle_tests::explored;
 
 type Small = Ring<u32, 2, 8>;
 
@@ -41,7 +42,7 @@ fn take(ring: &Small, seen: &mut Vec<u32>) {
 
 #[test]
 fn records_come_out_whole_once_and_in_their_threads_order() {
-    bounded().check(|| {
+    explored::check(bounded(), || {
         let ring = Arc::new(Small::new());
         let pushers = [pusher(&ring, &[1, 2]), pusher(&ring, &[11])];
         let mut seen = Vec::new();
@@ -59,7 +60,7 @@ fn records_come_out_whole_once_and_in_their_threads_order() {
 #[test]
 fn a_slot_is_not_written_while_it_is_read() {
     // One lap behind the other: the third push needs the slot of the first.
-    bounded().check(|| {
+    explored::check(bounded(), || {
         let ring = Arc::new(Small::new());
         assert!(ring.push(1, [&1_u32.to_ne_bytes(), b"ab"]));
         assert!(ring.push(2, [&2_u32.to_ne_bytes(), b"ab"]));
@@ -74,7 +75,7 @@ fn a_slot_is_not_written_while_it_is_read() {
 
 #[test]
 fn a_worker_that_sleeps_is_woken_by_the_record_that_it_did_not_see() {
-    bounded().check(|| {
+    explored::check(bounded(), || {
         let world = Arc::new((Small::new(), Post::new(), AtomicBool::new(false)));
         assert!(world.1.begin());
         let theirs = Arc::clone(&world);
@@ -95,7 +96,7 @@ fn a_worker_that_sleeps_is_woken_by_the_record_that_it_did_not_see() {
 
 #[test]
 fn a_record_that_meets_the_worker_s_end_is_seen_by_one_of_the_two() {
-    bounded().check(|| {
+    explored::check(bounded(), || {
         let world = Arc::new((Small::new(), Post::new(), loom::sync::Mutex::new(true)));
         assert!(world.1.begin());
         let theirs = Arc::clone(&world);
@@ -129,7 +130,7 @@ fn a_record_that_meets_the_worker_s_end_is_seen_by_one_of_the_two() {
 
 #[test]
 fn every_drop_is_reported_once_with_a_time_that_is_one() {
-    bounded().check(|| {
+    explored::check(bounded(), || {
         let drops = Arc::new(Drops::new());
         let theirs = Arc::clone(&drops);
         let dropper = thread::spawn(move || {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use loom::thread;
 use raddle::gate::pile::Pile;
+use raddle_tests::explored;
 
 fn pusher(pile: &Arc<Pile<u32>>, values: &'static [u32]) -> thread::JoinHandle<u32> {
     let pile = Arc::clone(pile);
@@ -18,7 +19,7 @@ fn pusher(pile: &Arc<Pile<u32>>, values: &'static [u32]) -> thread::JoinHandle<u
 fn nothing_is_lost_or_taken_twice() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
-    builder.check(|| {
+    explored::check(builder, || {
         let pile = Arc::new(Pile::new());
         let pushers = [pusher(&pile, &[1, 2]), pusher(&pile, &[3])];
         let mut seen: Vec<u32> = pile.take().collect();
@@ -35,7 +36,7 @@ fn nothing_is_lost_or_taken_twice() {
 
 #[test]
 fn somebody_is_told_whenever_the_pile_stops_being_empty() {
-    loom::model(|| {
+    explored::model(|| {
         let pile = Arc::new(Pile::new());
         let pushers = [pusher(&pile, &[1]), pusher(&pile, &[2])];
         let told: u32 = pushers.into_iter().map(|handle| handle.join().unwrap()).sum();
@@ -46,7 +47,7 @@ fn somebody_is_told_whenever_the_pile_stops_being_empty() {
 
 #[test]
 fn two_takers_share_what_is_there() {
-    loom::model(|| {
+    explored::model(|| {
         let pile = Arc::new(Pile::new());
         pile.push(1);
         pile.push(2);

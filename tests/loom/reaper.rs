@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use loom::thread;
 use raddle::gate::{admission::Admission, pile::Pile};
+use raddle_tests::explored;
 
 #[test]
 fn no_state_is_handed_over_after_the_last_drain() {
-    loom::model(|| {
+    explored::model(|| {
         let world = Arc::new((Admission::new(), Pile::new()));
         let generation = world.0.open(true).generation();
         let dying = {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use loom::thread::{self, JoinHandle};
 use raddle::relay::{Plain, Ring, WaitError};
+use raddle_tests::explored;
 
 fn with<R: 'static>(
     ring: &Arc<Ring<u32>>,
@@ -21,7 +22,7 @@ fn with<R: 'static>(
 fn check(capacity: u32, body: impl Fn(Arc<Ring<u32>>) + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
-    builder.check(move || body(Arc::new(Ring::new(capacity).unwrap())));
+    explored::check(builder, move || body(Arc::new(Ring::new(capacity).unwrap())));
 }
 
 #[test]

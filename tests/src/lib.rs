@@ -3,6 +3,8 @@
 pub mod child;
 #[cfg(not(raddle_loom))]
 pub mod completions;
+#[cfg(raddle_loom)]
+pub mod explored;
 #[cfg(not(raddle_loom))]
 pub mod python;
 #[cfg(not(raddle_loom))]
