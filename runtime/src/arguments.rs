@@ -11,6 +11,146 @@ use pyo3_ffi::{self as ffi, Py_ssize_t, PyObject};
 
 use crate::object::{Kind, Object, Pending};
 
+/// What CPython calls a function or a method with: lent for the call, with Python held.
+#[derive(Clone, Copy)]
+pub struct Call<'py> {
+    py: Python<'py>,
+    this: *mut PyObject,
+    arguments: *const *mut PyObject,
+    /// How many of them have no name.
+    count: usize,
+    /// The names of the others, or null.
+    names: *mut PyObject,
+}
+
+impl core::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { this, count, .. } = self;
+        f.debug_struct("Call").field("this", this).field("count", count).finish_non_exhaustive()
+    }
+}
+
+impl<'py> Call<'py> {
+    /// # Safety
+    ///
+    /// What CPython calls a `METH_FASTCALL | METH_KEYWORDS` function with, which lasts for `'py`.
+    pub(crate) unsafe fn new(
+        this: *mut PyObject,
+        arguments: *const *mut PyObject,
+        count: Py_ssize_t,
+        names: *mut PyObject,
+    ) -> Self {
+        // SAFETY: CPython calls with Python held.
+        let py = unsafe { Python::assume_attached() };
+        Self { py, this, arguments, count: count.unsigned_abs(), names }
+    }
+
+    /// The token that says that Python is held.
+    pub fn py(self) -> Python<'py> {
+        self.py
+    }
+
+    /// What the method is called on: alive.
+    pub fn this(self) -> *mut PyObject {
+        self.this
+    }
+
+    /// A reference to what the method is called on.
+    pub fn itself(self) -> Object<'py> {
+        // SAFETY: alive, and not null, as this was made.
+        unsafe { Object::borrowed(self.py, self.this) }.unwrap_or_else(|| Object::none(self.py))
+    }
+
+    /// The arguments without names: alive.
+    pub fn positional(self) -> &'py [*mut PyObject] {
+        if self.count == 0 {
+            return &[]; // There may be no place for none.
+        }
+        // SAFETY: there are so many, as this was made, for `'py`.
+        unsafe { core::slice::from_raw_parts(self.arguments, self.count) }
+    }
+
+    /// Whether any argument has a name.
+    pub fn is_named(self) -> bool {
+        !self.names.is_null()
+    }
+
+    /// Binds the arguments, the first `required` of which must be there.
+    ///
+    /// # Errors
+    ///
+    /// What a Python function of that name and signature would raise.
+    pub fn bind<const N: usize>(
+        self,
+        function: &str,
+        names: [&CStr; N],
+        required: usize,
+    ) -> Result<[Argument<'py>; N], Pending> {
+        let Self { py, arguments, count, names: given, .. } = self;
+        // SAFETY: as this was made.
+        let bound =
+            unsafe { bind(py, function, names, required, arguments, count.cast_signed(), given) }?;
+        Ok(bound.map(|pointer| Argument { py, pointer }))
+    }
+}
+
+/// An argument of a call, lent for it; null if it was left out.
+#[derive(Clone, Copy)]
+pub struct Argument<'py> {
+    py: Python<'py>,
+    pointer: *mut PyObject,
+}
+
+impl core::fmt::Debug for Argument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Argument").field(&self.pointer).finish()
+    }
+}
+
+impl<'py> Argument<'py> {
+    /// The token that says that Python is held.
+    pub fn py(self) -> Python<'py> {
+        self.py
+    }
+
+    /// The bare pointer.
+    pub fn as_ptr(self) -> *mut PyObject {
+        self.pointer
+    }
+
+    /// The same, left out if it is `None`.
+    #[must_use]
+    pub fn unless_none(self) -> Self {
+        // SAFETY: Python is held.
+        let is_none = self.pointer == unsafe { ffi::Py_None() };
+        if is_none { Self { pointer: ptr::null_mut(), ..self } } else { self }
+    }
+
+    /// A reference to it, unless it was left out.
+    pub fn object(self) -> Option<Object<'py>> {
+        // SAFETY: null, or alive.
+        unsafe { Object::borrowed(self.py, self.pointer) }
+    }
+
+    /// As [`timeout`].
+    pub fn timeout(self) -> Result<Option<Duration>, Pending> {
+        // SAFETY: null, or alive.
+        unsafe { timeout(self.py, self.pointer) }
+    }
+
+    /// As [`number`].
+    pub fn number(self, name: &str, least: u32, default: u32) -> Result<u32, Pending> {
+        // SAFETY: null, or alive.
+        unsafe { number(self.py, name, self.pointer, least, default) }
+    }
+
+    /// As [`truth`].
+    pub fn truth(self, default: bool) -> Result<bool, Pending> {
+        // SAFETY: null, or alive.
+        unsafe { truth(self.pointer, default) }
+    }
+}
+
 /// The arguments of a call, null where one was left out: lent for the call.
 pub type Bound<const N: usize> = [*mut PyObject; N];
 

@@ -26,6 +26,9 @@ pub mod object;
 pub mod primitive;
 pub mod relay;
 #[cfg(not(raddle_loom))]
+#[doc(hidden)] // Public for the layers above, whose modules are made as `_raddle` is.
+pub mod row;
+#[cfg(not(raddle_loom))]
 #[doc(hidden)]
 pub mod shelf;
 #[cfg(not(raddle_loom))]

@@ -28,6 +28,13 @@ impl From<Raised> for Error {
     }
 }
 
+impl Raised {
+    /// Raises it again, as a RuntimeError.
+    pub fn set(&self, py: Python<'_>) -> Pending {
+        Pending::new(py, Kind::Runtime, &self.0)
+    }
+}
+
 pub type Result<T> = core::result::Result<T, Raised>;
 
 /// An exception is set on this thread, which holds Python: answer Python with a null.
@@ -86,8 +93,11 @@ impl Kind {
     }
 }
 
-/// What a function that Python called returns to it.
-pub fn answer(result: core::result::Result<Object<'_>, Pending>) -> *mut PyObject {
+/// What a function that Python called answers it.
+pub type Answer<'py> = core::result::Result<Object<'py>, Pending>;
+
+/// An answer in the form that CPython wants.
+pub fn answer(result: Answer<'_>) -> *mut PyObject {
     match result {
         Ok(object) => object.into_ptr(),
         Err(Pending(())) => core::ptr::null_mut(),
@@ -121,10 +131,7 @@ impl<'py> Object<'py> {
     /// # Safety
     ///
     /// As there.
-    pub unsafe fn answered(
-        py: Python<'py>,
-        raw: *mut PyObject,
-    ) -> core::result::Result<Self, Pending> {
+    pub unsafe fn answered(py: Python<'py>, raw: *mut PyObject) -> Answer<'py> {
         NonNull::new(raw).map(|pointer| Self { pointer, py }).ok_or(Pending(()))
     }
 
@@ -139,7 +146,7 @@ impl<'py> Object<'py> {
     }
 
     /// `True` or `False`, which are always there.
-    pub(crate) fn flag(py: Python<'py>, value: bool) -> Self {
+    pub fn flag(py: Python<'py>, value: bool) -> Self {
         // SAFETY: Python is held.
         let raw = unsafe { ffi::PyBool_FromLong(value.into()) };
         // SAFETY: an owned reference to an object that is alive as long as Python.

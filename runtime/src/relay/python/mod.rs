@@ -11,7 +11,7 @@ use pyo3_ffi::{self as ffi, PyObject};
 
 use super::completion;
 use super::wait::{Interrupted, WaitError};
-use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::object::{self, Object, Pending};
 use crate::shelf::{self, Key};
 use crate::{class, cpython};
 
@@ -71,7 +71,7 @@ fn exception(
 
 /// Sets an exception that was taken, as far as its text goes.
 fn lifted<T>(py: Python<'_>, result: object::Result<T>) -> Result<T, Pending> {
-    result.map_err(|Raised(line)| Pending::new(py, Kind::Runtime, &line))
+    result.map_err(|raised| raised.set(py))
 }
 
 /// For a thread that was called by a Python that has ended meanwhile: its caller is gone. CPython

@@ -15,13 +15,14 @@ use pyo3::Python;
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
 use super::{lifted, raise};
-use crate::arguments;
+use crate::arguments::{self, Call};
 use crate::class::{self, Class};
-use crate::object::{self, Kind, Object, Pending};
+use crate::object::{self, Answer, Kind, Object, Pending};
 use crate::primitive::{Mutex, lock};
 use crate::relay::flow::Flow;
 use crate::relay::live::{self, Stop};
 use crate::relay::wait::{ReleasePython, Until, WaitError};
+use crate::row::{method, method_alone, property};
 use crate::shelf::Key;
 use crate::table::Table;
 
@@ -70,13 +71,6 @@ impl Face {
         let Some(Item(object)) = item else { return Err(super::stopped::raise(py)) };
         // SAFETY: the ring's reference goes with the answer.
         unsafe { Object::answered(py, object.as_ptr()) }
-    }
-
-    fn pop<'py>(&self, py: Python<'py>, until: Until) -> Result<Object<'py>, Pending> {
-        match self.flow.pop(ReleasePython, until) {
-            Ok(()) => self.empty(py),
-            Err(error) => Err(raise(py, error, || empty(py))),
-        }
     }
 }
 
@@ -143,9 +137,9 @@ impl Class for Face {
 }
 
 static METHODS: Table<[PyMethodDef; 12]> = Table::new([
-    class::method(
+    method(
         c"push",
-        push,
+        Face::push,
         c"push($self, /, item, timeout=None)\n--\n\nAdd an item, waiting for room with Python released; queue.Full if the time passes first.",
     ),
     class::method_of_one(
@@ -153,44 +147,44 @@ static METHODS: Table<[PyMethodDef; 12]> = Table::new([
         try_push,
         c"try_push($self, item, /)\n--\n\nAdd an item if there is room; otherwise raise queue.Full.",
     ),
-    class::method(
+    method(
         c"pop",
-        pop,
+        Face::pop,
         c"pop($self, /, timeout=None)\n--\n\nTake the oldest item out, waiting for one with Python released; queue.Empty if the time passes first.",
     ),
-    class::method_alone(
+    method_alone(
         c"try_pop",
-        try_pop,
+        Face::try_pop,
         c"try_pop($self, /)\n--\n\nTake the oldest item out if there is one; otherwise raise queue.Empty.",
     ),
-    class::method_alone(
+    method_alone(
         c"stop",
-        stop,
+        Face::stop,
         c"stop($self, /)\n--\n\nRefuse pushes from now on and wake everybody; what is inside may still be popped.",
     ),
-    class::method_alone(
+    method_alone(
         c"add_producer",
-        add_producer,
+        Face::add_producer,
         c"add_producer($self, /)\n--\n\nCount one who will push.",
     ),
-    class::method_alone(
+    method_alone(
         c"remove_producer",
-        remove_producer,
+        Face::remove_producer,
         c"remove_producer($self, /)\n--\n\nCount one off; the last one to go stops the ring. Say whether it did.",
     ),
-    class::method_alone(
+    method_alone(
         c"fileno",
-        fileno,
+        Face::fileno,
         c"fileno($self, /)\n--\n\nA descriptor to poll: readable while there may be an item. Call try_pop when it is.",
     ),
-    class::method_alone(
+    method_alone(
         c"room_fileno",
-        room_fileno,
+        Face::room_fileno,
         c"room_fileno($self, /)\n--\n\nA descriptor to poll: readable while there may be room. Call try_push when it is.",
     ),
-    class::method_alone(
+    method_alone(
         c"statistics",
-        statistics,
+        Face::statistics,
         c"statistics($self, /)\n--\n\nWhat went through the ring, as a dict of ints.",
     ),
     PyMethodDef {
@@ -203,9 +197,9 @@ static METHODS: Table<[PyMethodDef; 12]> = Table::new([
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 4]> = Table::new([
-    class::property(c"capacity", capacity, c"How many items fit."),
-    class::property(c"producers", producers, c"How many were added and not removed."),
-    class::property(c"stopped", stopped, c"Whether it was stopped."),
+    property(c"capacity", Face::capacity, c"How many items fit."),
+    property(c"producers", Face::producers, c"How many were added and not removed."),
+    property(c"stopped", Face::stopped, c"Whether it was stopped."),
     class::no_property(),
 ]);
 
@@ -217,7 +211,7 @@ fn full(py: Python<'_>) -> Pending {
     super::queues_own(py, Key::QueueFull, c"Full")
 }
 
-/// The ring of an object that CPython calls a method of.
+/// The ring of an object that CPython calls a slot of.
 ///
 /// # Safety
 ///
@@ -227,30 +221,80 @@ unsafe fn ring<'a>(object: *mut PyObject) -> &'a Face {
     unsafe { class::value::<Face>(object) }
 }
 
-unsafe extern "C" fn push(
-    object: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held; so it does all functions of this file.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: a method is called with an object of its type; so are all of this file.
-    let ring = unsafe { ring(object) };
-    let known = [c"item", c"timeout"];
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(py, "push", known, 1, arguments, count, names) };
-    object::answer(bound.and_then(|[item, timeout]| {
-        // SAFETY: lent by the caller, or null.
-        let timeout = unsafe { arguments::timeout(py, timeout) }?;
-        match ring.flow.push(ReleasePython, Until::within(timeout)) {
-            Ok(()) => {
-                ring.fill(lent(item));
-                Ok(Object::none(py))
-            }
-            Err(error) => Err(raise(py, error, || full(py))),
-        }
-    }))
+impl Face {
+    fn push<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [item, timeout] = call.bind("push", [c"item", c"timeout"], 1)?;
+        let until = Until::within(timeout.timeout()?);
+        let pushed = self.flow.push(ReleasePython, until);
+        pushed.map_err(|error| raise(call.py(), error, || full(call.py())))?;
+        self.fill(lent(item.as_ptr()));
+        Ok(Object::none(call.py()))
+    }
+
+    fn pop<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [timeout] = call.bind("pop", [c"timeout"], 0)?;
+        let until = Until::within(timeout.timeout()?);
+        let popped = self.flow.pop(ReleasePython, until);
+        popped.map_err(|error| raise(call.py(), error, || empty(call.py())))?;
+        self.empty(call.py())
+    }
+
+    fn try_pop<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let popped = self.flow.try_pop();
+        popped.map_err(|error| raise(py, error.widen(), || empty(py)))?;
+        self.empty(py)
+    }
+
+    fn stop<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.flow.stop();
+        Ok(Object::none(py))
+    }
+
+    fn add_producer<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.flow.add_producer();
+        Ok(Object::none(py))
+    }
+
+    fn remove_producer<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let last = self.flow.remove_producer();
+        let last = last.map_err(|error| Pending::new(py, Kind::Value, error.message()))?;
+        Ok(Object::flag(py, last))
+    }
+
+    fn fileno<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::signed(py, self.flow.fd().into()))
+    }
+
+    fn room_fileno<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::signed(py, self.flow.room_fd().into()))
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let stats = self.flow.stats();
+        let figures = [
+            ("length", stats.length),
+            ("capacity", stats.capacity),
+            ("max_length", stats.max_length),
+            ("pushes", stats.pushes),
+            ("pops", stats.pops),
+            ("push_waits", stats.push_waits),
+            ("pop_waits", stats.pop_waits),
+        ];
+        let figures = figures.map(|(name, figure)| (name, Object::integer(py, figure)));
+        lifted(py, Object::dict(py, figures))
+    }
+
+    fn capacity<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::integer(py, self.flow.capacity() as u64))
+    }
+
+    fn producers<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::integer(py, self.flow.producers()))
+    }
+
+    fn stopped<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Ok(Object::flag(py, self.flow.is_stopped()))
+    }
 }
 
 /// An argument that must be there, and is.
@@ -260,9 +304,9 @@ fn lent(argument: *mut PyObject) -> NonNull<PyObject> {
 }
 
 unsafe extern "C" fn try_push(object: *mut PyObject, item: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
+    // SAFETY: CPython calls this with Python held, as it does `next`.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
+    // SAFETY: a method is called with an object of its type; so is a slot.
     let ring = unsafe { ring(object) };
     object::answer(match ring.flow.try_push() {
         Ok(()) => {
@@ -273,39 +317,11 @@ unsafe extern "C" fn try_push(object: *mut PyObject, item: *mut PyObject) -> *mu
     })
 }
 
-unsafe extern "C" fn pop(
-    object: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    let ring = unsafe { ring(object) };
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(py, "pop", [c"timeout"], 0, arguments, count, names) };
-    // SAFETY: lent by the caller, or null.
-    let timeout = bound.and_then(|[timeout]| unsafe { arguments::timeout(py, timeout) });
-    object::answer(timeout.and_then(|timeout| ring.pop(py, Until::within(timeout))))
-}
-
-unsafe extern "C" fn try_pop(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    let ring = unsafe { ring(object) };
-    object::answer(match ring.flow.try_pop() {
-        Ok(()) => ring.empty(py),
-        Err(error) => Err(raise(py, error.widen(), || empty(py))),
-    })
-}
-
 /// `next(ring)`: as `pop`, and the end of the ring is the end of the loop.
 unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
+    // SAFETY: as in `try_push`.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
+    // SAFETY: as in `try_push`.
     let ring = unsafe { ring(object) };
     object::answer(match ring.flow.pop(ReleasePython, Until::Ever) {
         Ok(()) => ring.empty(py),
@@ -316,87 +332,6 @@ unsafe extern "C" fn next(object: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn length(object: *mut PyObject) -> Py_ssize_t {
-    // SAFETY: as in `push`.
+    // SAFETY: as in `try_push`.
     unsafe { ring(object) }.flow.len().cast_signed()
-}
-
-unsafe extern "C" fn stop(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    unsafe { ring(object) }.flow.stop();
-    Object::none(py).into_ptr()
-}
-
-unsafe extern "C" fn add_producer(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    unsafe { ring(object) }.flow.add_producer();
-    Object::none(py).into_ptr()
-}
-
-unsafe extern "C" fn remove_producer(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    let last = unsafe { ring(object) }.flow.remove_producer();
-    object::answer(match last {
-        Ok(last) => Ok(Object::flag(py, last)),
-        Err(error) => Err(Pending::new(py, Kind::Value, error.message())),
-    })
-}
-
-unsafe extern "C" fn fileno(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let fd = unsafe { ring(object) }.flow.fd();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromLong(fd.into()) }
-}
-
-unsafe extern "C" fn room_fileno(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let fd = unsafe { ring(object) }.flow.room_fd();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromLong(fd.into()) }
-}
-
-unsafe extern "C" fn statistics(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    let stats = unsafe { ring(object) }.flow.stats();
-    let figures = [
-        ("length", stats.length),
-        ("capacity", stats.capacity),
-        ("max_length", stats.max_length),
-        ("pushes", stats.pushes),
-        ("pops", stats.pops),
-        ("push_waits", stats.push_waits),
-        ("pop_waits", stats.pop_waits),
-    ];
-    let figures = figures.map(|(name, figure)| (name, Object::integer(py, figure)));
-    object::answer(lifted(py, Object::dict(py, figures)))
-}
-
-unsafe extern "C" fn capacity(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let capacity = unsafe { ring(object) }.flow.capacity();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromSize_t(capacity) }
-}
-
-unsafe extern "C" fn producers(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let producers = unsafe { ring(object) }.flow.producers();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromUnsignedLongLong(producers) }
-}
-
-unsafe extern "C" fn stopped(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `push`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `push`.
-    let stopped = unsafe { ring(object) }.flow.is_stopped();
-    Object::flag(py, stopped).into_ptr()
 }

@@ -1,18 +1,20 @@
 //! `_raddle.Semaphore`: the semaphore, as Python sees it. Its waits always release Python.
 
-use core::ffi::{CStr, c_void};
+use core::ffi::CStr;
 use std::sync::Arc;
 
 use pyo3::Python;
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
-use super::raise;
-use crate::arguments;
+use super::{lifted, raise};
+use crate::arguments::{self, Call};
 use crate::class::{self, Class};
-use crate::object::{self, Kind, Object, Pending};
+use crate::error::Error;
+use crate::object::{Answer, Kind, Object, Pending};
 use crate::relay::live::{self, Stop};
 use crate::relay::semaphore::Semaphore;
 use crate::relay::wait::{ReleasePython, WaitError};
+use crate::row::{method, method_alone, property};
 use crate::shelf::Key;
 use crate::table::Table;
 
@@ -58,114 +60,57 @@ impl Class for Face {
 }
 
 static METHODS: Table<[PyMethodDef; 8]> = Table::new([
-    class::method(
+    method(
         c"put",
-        put,
+        Face::put,
         c"put($self, /, n=1)\n--\n\nAdd n tokens and wake who waits for them. Never waits.",
     ),
-    class::method(
+    method(
         c"get",
-        get,
+        Face::get,
         c"get($self, /, timeout=None)\n--\n\nTake a token, waiting for it with Python released; False if the time passes first.",
     ),
-    class::method_alone(
+    method_alone(
         c"try_get",
-        try_get,
+        Face::try_get,
         c"try_get($self, /)\n--\n\nTake a token if one is there; say whether it was.",
     ),
-    class::method_alone(
+    method_alone(
         c"stop",
-        stop,
+        Face::stop,
         c"stop($self, /)\n--\n\nWake everybody who waits, for good: they get what is left, and then Stopped.",
     ),
-    class::method_alone(
+    method_alone(
         c"fileno",
-        fileno,
+        Face::fileno,
         c"fileno($self, /)\n--\n\nA descriptor to poll: readable while there may be a token. Call try_get when it is.",
     ),
-    class::method_alone(
+    method(
         c"__enter__",
-        enter,
+        Face::enter,
         c"__enter__($self, /)\n--\n\nTake a token, waiting for it.",
     ),
-    class::method(
+    method(
         c"__exit__",
-        exit,
+        Face::exit,
         c"__exit__($self, kind=None, exception=None, trace=None, /)\n--\n\nPut the token back.",
     ),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 4]> = Table::new([
-    class::property(c"value", value, c"How many tokens are there."),
-    class::property(c"waits", waits, c"How often somebody had to wait."),
-    class::property(c"stopped", stopped, c"Whether it was stopped."),
+    property(c"value", Face::value, c"How many tokens are there."),
+    property(c"waits", Face::waits, c"How often somebody had to wait."),
+    property(c"stopped", Face::stopped, c"Whether it was stopped."),
     class::no_property(),
 ]);
 
-/// The semaphore of an object that CPython calls a method of.
-///
-/// # Safety
-///
-/// `object` is of this type, and alive during `'a`.
-unsafe fn semaphore<'a>(object: *mut PyObject) -> &'a Semaphore {
-    // SAFETY: by the caller's promise.
-    &unsafe { class::value::<Face>(object) }.0
-}
-
-unsafe extern "C" fn put(
-    object: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held; so it does all functions of this file.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: a method is called with an object of its type; so are all of this file.
-    let semaphore = unsafe { semaphore(object) };
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(py, "put", [c"n"], 0, arguments, count, names) };
-    // SAFETY: lent by the caller, or null.
-    let tokens = bound.and_then(|[n]| unsafe { arguments::number(py, "n", n, 0, 1) });
-    object::answer(tokens.and_then(|tokens| {
-        semaphore.put(tokens).map_err(|error| Pending::new(py, Kind::Overflow, error.message()))?;
-        Ok(Object::none(py))
-    }))
-}
-
-unsafe extern "C" fn get(
-    object: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    let semaphore = unsafe { semaphore(object) };
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(py, "get", [c"timeout"], 0, arguments, count, names) };
-    // SAFETY: lent by the caller, or null.
-    let timeout = bound.and_then(|[timeout]| unsafe { arguments::timeout(py, timeout) });
-    object::answer(timeout.and_then(|timeout| {
-        let result = semaphore.get_for(ReleasePython, timeout);
-        answer(py, result)
-    }))
-}
-
-unsafe extern "C" fn try_get(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    let semaphore = unsafe { semaphore(object) };
-    object::answer(answer(py, semaphore.try_get().map_err(WaitError::widen)))
+fn overflow(py: Python<'_>, error: &Error) -> Pending {
+    Pending::new(py, Kind::Overflow, error.message())
 }
 
 /// True, False if the time has passed, or an exception.
-fn answer<'py>(
-    py: Python<'py>,
-    result: Result<(), WaitError<super::Interrupted>>,
-) -> Result<Object<'py>, Pending> {
+fn whether(py: Python<'_>, result: Result<(), WaitError<super::Interrupted>>) -> Answer<'_> {
     match result {
         Ok(()) => Ok(Object::flag(py, true)),
         Err(WaitError::TimedOut) => Ok(Object::flag(py, false)),
@@ -173,67 +118,54 @@ fn answer<'py>(
     }
 }
 
-unsafe extern "C" fn stop(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    unsafe { semaphore(object) }.stop();
-    Object::none(py).into_ptr()
-}
-
-unsafe extern "C" fn fileno(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let fd = unsafe { semaphore(object) }.fd();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromLong(fd.into()) }
-}
-
-unsafe extern "C" fn enter(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    let result = unsafe { semaphore(object) }.get(ReleasePython);
-    if let Err(error) = result {
-        return object::answer(Err(raise(py, error, Pending::is_set)));
+impl Face {
+    fn put<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [n] = call.bind("put", [c"n"], 0)?;
+        let tokens = n.number("n", 0, 1)?;
+        self.0.put(tokens).map_err(|error| overflow(call.py(), &error))?;
+        Ok(Object::none(call.py()))
     }
-    // SAFETY: alive during the call.
-    unsafe { ffi::Py_NewRef(object) }
-}
 
-unsafe extern "C" fn exit(
-    object: *mut PyObject,
-    _: *const *mut PyObject,
-    _: Py_ssize_t,
-    _: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    let result = unsafe { semaphore(object) }.put(1);
-    object::answer(match result {
-        Ok(()) => Ok(Object::none(py)),
-        Err(error) => Err(Pending::new(py, Kind::Overflow, error.message())),
-    })
-}
+    fn get<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [timeout] = call.bind("get", [c"timeout"], 0)?;
+        let timeout = timeout.timeout()?;
+        whether(call.py(), self.0.get_for(ReleasePython, timeout))
+    }
 
-unsafe extern "C" fn value(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let value = unsafe { semaphore(object) }.value();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromUnsignedLongLong(value.into()) }
-}
+    fn try_get<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        whether(py, self.0.try_get().map_err(WaitError::widen))
+    }
 
-unsafe extern "C" fn waits(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let waits = unsafe { semaphore(object) }.waits();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromUnsignedLongLong(waits) }
-}
+    fn stop<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Stop::stop(&*self.0);
+        Ok(Object::none(py))
+    }
 
-unsafe extern "C" fn stopped(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: as in `put`.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as in `put`.
-    let stopped = unsafe { semaphore(object) }.is_stopped();
-    Object::flag(py, stopped).into_ptr()
+    fn fileno<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::signed(py, self.0.fd().into()))
+    }
+
+    fn enter<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [] = call.bind("__enter__", [], 0)?;
+        let result = self.0.get(ReleasePython);
+        result.map_err(|error| raise(call.py(), error, Pending::is_set))?;
+        Ok(call.itself())
+    }
+
+    fn exit<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        self.0.put(1).map_err(|error| overflow(call.py(), &error))?;
+        Ok(Object::none(call.py()))
+    }
+
+    fn value<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::integer(py, self.0.value().into()))
+    }
+
+    fn waits<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        lifted(py, Object::integer(py, self.0.waits()))
+    }
+
+    fn stopped<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Ok(Object::flag(py, self.0.is_stopped()))
+    }
 }
