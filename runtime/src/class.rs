@@ -19,6 +19,7 @@ use core::ptr;
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyMemberDef, PyMethodDef, PyObject, PyType_Slot, PyTypeObject};
 
+use crate::arguments::Creation;
 use crate::cpython;
 use crate::object::{self, Object, Pending};
 use crate::shelf::{self, Key};
@@ -33,12 +34,8 @@ pub trait Class: Send + Sync + 'static {
     /// Where native code finds the type.
     const KEY: Key;
 
-    /// `Type(*arguments, **keywords)`: a tuple, and a dict or null.
-    fn new(
-        py: Python<'_>,
-        arguments: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending>
+    /// `Type(*arguments, **keywords)`.
+    fn new(call: Creation<'_>) -> Result<Self, Pending>
     where
         Self: Sized;
 
@@ -215,20 +212,6 @@ pub fn of<'a, T: Class>(py: Python<'_>, object: &'a Object<'_>) -> Result<Option
     Ok(Some(unsafe { value(object.as_ptr()) }))
 }
 
-/// A row of a method table: `method(*arguments, **keywords)`.
-pub const fn method(
-    name: &'static CStr,
-    function: ffi::PyCFunctionFastWithKeywords,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
 /// A row of a method table: `method()`.
 pub const fn method_alone(
     name: &'static CStr,
@@ -350,7 +333,7 @@ macro_rules! setters {
 pub(crate) use {getters, setters};
 
 /// The row that ends an attribute table.
-pub(crate) const fn no_property() -> ffi::PyGetSetDef {
+pub const fn no_property() -> ffi::PyGetSetDef {
     ffi::PyGetSetDef {
         name: ptr::null(),
         get: None,
@@ -367,7 +350,8 @@ unsafe extern "C" fn new_instance<T: Class>(
 ) -> *mut PyObject {
     // SAFETY: CPython calls this with Python held.
     let py = unsafe { Python::assume_attached() };
-    let made = T::new(py, arguments, keywords);
+    // SAFETY: CPython calls a type with such.
+    let made = T::new(unsafe { Creation::new(py, arguments, keywords) });
     // SAFETY: CPython passes the type or a subclass.
     object::answer(made.and_then(|value| unsafe { allocate(py, class, value) }))
 }

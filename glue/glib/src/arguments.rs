@@ -3,24 +3,17 @@
 //! `raddle::arguments` binds them to their names, and reads those of Python's own kinds.
 
 use glib::{MainContext, Priority};
-use pyo3::Python;
-use pyo3_ffi::{self as ffi, PyObject};
+use pyo3_ffi as ffi;
+use raddle::arguments::Argument;
 use raddle::class;
-use raddle::object::{Kind, Object, Pending};
+use raddle::object::{Kind, Pending};
 
 use crate::main_context::Context;
 
 /// The context that an argument is the face of.
-///
-/// # Safety
-///
-/// `argument` is null or alive.
-pub(crate) unsafe fn context(
-    py: Python<'_>,
-    argument: *mut PyObject,
-) -> Result<MainContext, Pending> {
-    // SAFETY: by the caller's promise.
-    let object = unsafe { Object::borrowed(py, argument) };
+pub(crate) fn context(argument: Argument<'_>) -> Result<MainContext, Pending> {
+    let py = argument.py();
+    let object = argument.object();
     let context = match &object {
         Some(object) => class::of::<Context>(py, object)?,
         None => None,
@@ -29,22 +22,15 @@ pub(crate) unsafe fn context(
     context.ok_or_else(|| Pending::new(py, Kind::Type, "the context must be a raddle.MainContext"))
 }
 
-/// A priority of a source's.
-///
-/// # Safety
-///
-/// `argument` is alive.
-pub(crate) unsafe fn priority(
-    py: Python<'_>,
-    argument: *mut PyObject,
-) -> Result<Priority, Pending> {
+/// A priority of a source's, which must be there.
+pub(crate) fn priority(argument: Argument<'_>) -> Result<Priority, Pending> {
     // SAFETY: alive; anything but an int is refused.
-    let priority = unsafe { ffi::PyLong_AsLong(argument) };
+    let priority = unsafe { ffi::PyLong_AsLong(argument.as_ptr()) };
     // SAFETY: Python is held.
     if priority == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
         return Err(Pending::is_set());
     }
     let priority = i32::try_from(priority);
-    let refuse = |_| Pending::new(py, Kind::Value, "a priority is an int of 32 bits");
+    let refuse = |_| Pending::new(argument.py(), Kind::Value, "a priority is an int of 32 bits");
     priority.map(Priority::from).map_err(refuse)
 }

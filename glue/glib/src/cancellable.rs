@@ -16,34 +16,32 @@ use std::sync::Arc;
 use glib::gobject_ffi::{self, GClosure, GObject};
 use glib::{ControlFlow, MainContext, Priority};
 use pyo3::{Bound, Python};
-use pyo3_ffi::{Py_ssize_t, PyMethodDef, PyObject};
-use raddle::arguments::bind;
-use raddle::class;
-use raddle::object::{Kind, Object, Pending, answer};
-use raddle::{Error, Ref, Status};
+use pyo3_ffi::PyMethodDef;
+use raddle::arguments::{Argument, Call};
+use raddle::object::{Answer, Kind, Object, Pending};
+use raddle::{Error, Ref, Status, row};
 
 use crate::callable::{Arguments, Callable};
-use crate::value::{self, Answer};
-use crate::{arguments, face, failure};
+use crate::{arguments, face, failure, value};
 
 /// The functions of this part.
 pub(crate) const METHODS: [PyMethodDef; 4] = [
-    class::method(
+    row::function(
         c"cancel",
         cancel,
         c"cancel(cancellable)\n--\n\ng_cancellable_cancel(), for those who have no PyGObject.",
     ),
-    class::method(
+    row::function(
         c"is_cancelled",
         is_cancelled,
         c"is_cancelled(cancellable)\n--\n\nWhether a GCancellable was cancelled.",
     ),
-    class::method_alone(
+    row::function_alone(
         c"new_cancellable",
         new_cancellable,
         c"new_cancellable()\n--\n\nA new GCancellable; loads GIO if nobody has yet.",
     ),
-    class::method(
+    row::function(
         c"on_cancelled",
         on_cancelled,
         c"on_cancelled(cancellable, context, callable)\n--\n\nHas callable called, without arguments, on the thread that runs the context once the\ncancellable is cancelled; gives the handler's id.",
@@ -157,67 +155,33 @@ unsafe fn watch(
     Ok(id)
 }
 
-/// The `GCancellable` behind Python's face of one.
-///
-/// # Safety
-///
-/// `object` is alive.
-unsafe fn native(py: Python<'_>, object: *mut PyObject) -> Result<*mut GObject, Pending> {
-    // SAFETY: by the caller's promise.
-    let native = unsafe { face::object(py, object) }?;
+/// The `GCancellable` behind Python's face of one, which must be there.
+fn native(argument: Argument<'_>) -> Result<*mut GObject, Pending> {
+    // SAFETY: alive.
+    let native = unsafe { face::object(argument.py(), argument.as_ptr()) }?;
     // SAFETY: alive while its face is.
     if unsafe { is_one(native) } {
         return Ok(native);
     }
-    Err(Pending::new(py, Kind::Type, "a GCancellable is wanted"))
+    Err(Pending::new(argument.py(), Kind::Type, "a GCancellable is wanted"))
 }
 
-unsafe extern "C" fn cancel(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "cancel", [c"cancellable"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[cancellable]| {
-        // SAFETY: alive.
-        let native = unsafe { native(py, cancellable) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        unsafe { cancel_it(native) };
-        Ok(Object::none(py))
-    }))
+fn cancel(call: Call<'_>) -> Answer<'_> {
+    let [cancellable] = call.bind("cancel", [c"cancellable"], 1)?;
+    let native = native(cancellable)?;
+    // SAFETY: alive while its face is, which the caller keeps.
+    unsafe { cancel_it(native) };
+    Ok(Object::none(call.py()))
 }
 
-unsafe extern "C" fn is_cancelled(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as CPython called this.
-    let bound =
-        unsafe { bind(py, "is_cancelled", [c"cancellable"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[cancellable]| {
-        // SAFETY: alive.
-        let native = unsafe { native(py, cancellable) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        let cancelled = unsafe { is_cancelled_now(native) };
-        Object::truth(py, cancelled).map_err(|raised| Pending::new(py, Kind::Runtime, &raised.0))
-    }))
+fn is_cancelled(call: Call<'_>) -> Answer<'_> {
+    let [cancellable] = call.bind("is_cancelled", [c"cancellable"], 1)?;
+    let native = native(cancellable)?;
+    // SAFETY: alive while its face is, which the caller keeps.
+    Ok(Object::flag(call.py(), unsafe { is_cancelled_now(native) }))
 }
 
-unsafe extern "C" fn new_cancellable(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    answer(make(py))
-}
-
-fn make(py: Python<'_>) -> Answer<'_> {
+fn new_cancellable(py: Python<'_>) -> Answer<'_> {
     let Some(function) = function(c"g_cancellable_new", true) else {
         return Err(Pending::new(py, Kind::Runtime, "libgio-2.0.so.0 is not to be had here"));
     };
@@ -232,27 +196,16 @@ fn make(py: Python<'_>) -> Answer<'_> {
     face
 }
 
-unsafe extern "C" fn on_cancelled(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn on_cancelled(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
     let names = [c"cancellable", c"context", c"callable"];
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "on_cancelled", names, 3, arguments, count, keywords) };
-    answer(bound.and_then(|[cancellable, context, callable]| {
-        // SAFETY: alive.
-        let native = unsafe { native(py, cancellable) }?;
-        // SAFETY: an argument.
-        let context = unsafe { arguments::context(py, context) }?;
-        // SAFETY: alive, and Python is held.
-        let callable = Ref::new(unsafe { Bound::from_borrowed_ptr(py, callable) });
-        // SAFETY: alive while its face is, which the caller keeps.
-        let id = unsafe { watch(native, context, callable) };
-        let id = id.map_err(|error| failure::raise(py, &error))?;
-        Object::integer(py, id).map_err(|raised| Pending::new(py, Kind::Runtime, &raised.0))
-    }))
+    let [cancellable, context, callable] = call.bind("on_cancelled", names, 3)?;
+    let native = native(cancellable)?;
+    let context = arguments::context(context)?;
+    // SAFETY: alive, and Python is held.
+    let callable = Ref::new(unsafe { Bound::from_borrowed_ptr(py, callable.as_ptr()) });
+    // SAFETY: alive while its face is, which the caller keeps.
+    let id = unsafe { watch(native, context, callable) };
+    let id = id.map_err(|error| failure::raise(py, &error))?;
+    Object::integer(py, id).map_err(|raised| raised.set(py))
 }

@@ -18,6 +18,7 @@ use glib::translate::{FromGlibPtrNone as _, ToGlibPtr as _};
 use glib::{MainContext, Object as GlibObject, prelude::IsA};
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyType_Slot};
+use raddle::arguments::Creation;
 use raddle::class::{self, Class};
 use raddle::object::{self, Kind, Object, Pending};
 use raddle::primitive::{Mutex, lock};
@@ -40,8 +41,9 @@ impl Class for Outcome {
     const DOC: &'static CStr = c"What a host is told through when its coroutine is done.";
     const KEY: Key = crate::module::OUTCOME;
 
-    fn new(py: Python<'_>, _: *mut PyObject, _: *mut PyObject) -> Result<Self, Pending> {
-        Err(Pending::new(py, Kind::Type, "an Outcome comes from a host and is not made by hand"))
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let line = "an Outcome comes from a host and is not made by hand";
+        Err(Pending::new(call.py(), Kind::Type, line))
     }
 
     fn methods() -> *mut PyMethodDef {

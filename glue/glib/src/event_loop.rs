@@ -7,11 +7,12 @@ use std::sync::Arc;
 use glib::translate::ToGlibPtr;
 use glib::{MainContext, MainLoop, Priority, Source};
 use pyo3::{Bound, PyAny, Python};
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
-use raddle::arguments::{bind, bind_tuple, truth};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
+use raddle::arguments::{Argument, Call, Creation};
 use raddle::class::{self, Class};
-use raddle::object::{self, Kind, Object, Pending};
+use raddle::object::{self, Answer, Kind, Object, Pending};
 use raddle::primitive::{Mutex, lock};
+use raddle::row::{method, method_alone};
 use raddle::shelf::Key;
 use raddle::table::Table;
 use raddle::{Error, Ref, Status, shows_length};
@@ -36,20 +37,14 @@ impl Class for LoopSource {
         --\n\nThe source through which an event loop lives on a main context.";
     const KEY: Key = crate::module::LOOP_SOURCE;
 
-    fn new(
-        py: Python<'_>,
-        arguments: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
         let names = [c"event_loop", c"context", c"epoll", c"ready", c"run", c"hosted", c"keys"];
-        // SAFETY: what CPython called the type with.
-        let bound =
-            unsafe { bind_tuple(py, "LoopSource", names, names.len(), arguments, keywords) }?;
-        let [event_loop, context, epoll, ready, run, hosted, keys] = bound;
-        // SAFETY: an argument.
-        let context = unsafe { arguments::context(py, context) }?;
+        let [event_loop, context, epoll, ready, run, hosted, keys] =
+            call.bind("LoopSource", names, names.len())?;
+        let py = call.py();
+        let context = arguments::context(context)?;
         // SAFETY: alive; anything but an int is refused.
-        let epoll = unsafe { ffi::PyLong_AsLong(epoll) };
+        let epoll = unsafe { ffi::PyLong_AsLong(epoll.as_ptr()) };
         // SAFETY: Python is held.
         if epoll == -1 && !unsafe { ffi::PyErr_Occurred() }.is_null() {
             return Err(Pending::is_set());
@@ -93,13 +88,10 @@ impl Class for LoopSource {
     }
 }
 
-/// A reference of our own to an argument. Python is held.
-fn own<'py>(object: *mut PyObject) -> Result<Object<'py>, Pending> {
-    // SAFETY: the callers run with Python held, in functions that CPython called.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: an argument, alive.
-    unsafe { Object::borrowed(py, object) }
-        .ok_or_else(|| Pending::new(py, Kind::Runtime, "an argument is missing"))
+/// A reference of our own to an argument.
+fn own(argument: Argument<'_>) -> Answer<'_> {
+    let missing = || Pending::new(argument.py(), Kind::Runtime, "an argument is missing");
+    argument.object().ok_or_else(missing)
 }
 
 fn intern<'py>(py: Python<'py>, name: &CStr) -> Result<Object<'py>, Pending> {
@@ -218,170 +210,108 @@ impl Drop for ThreadDefault<'_> {
 }
 
 static METHODS: Table<[PyMethodDef; 12]> = Table::new([
-    class::method_alone(c"attach", attach, c"attach()\n--\n\nPut the source on its context."),
-    class::method_alone(c"destroy", destroy, c"destroy()\n--\n\nTake it away, for good."),
-    class::method_alone(c"run", run, c"run()\n--\n\nRun the context until stop() is called."),
-    class::method_alone(c"turn", one_turn, c"turn()\n--\n\nRun what is ready, within the budget."),
-    class::method(
+    method_alone(c"attach", LoopSource::attach, c"attach()\n--\n\nPut the source on its context."),
+    method_alone(c"destroy", LoopSource::destroy_now, c"destroy()\n--\n\nTake it away, for good."),
+    method_alone(
+        c"run",
+        LoopSource::run_now,
+        c"run()\n--\n\nRun the context until stop() is called.",
+    ),
+    method_alone(
+        c"turn",
+        LoopSource::one_turn,
+        c"turn()\n--\n\nRun what is ready, within the budget.",
+    ),
+    method(
         c"select",
-        select,
+        LoopSource::select,
         c"select(timeout=None)\n--\n\nThe keys and events of what is ready, without waiting.",
     ),
-    class::method_alone(c"stop", stop, c"stop()\n--\n\nHave the run end after this turn."),
-    class::method(
+    method_alone(c"stop", LoopSource::stop, c"stop()\n--\n\nHave the run end after this turn."),
+    method(
         c"set_paused",
-        set_paused,
+        LoopSource::set_paused,
         c"set_paused(paused)\n--\n\nLeave the loop out of its context's turns; what was so before.",
     ),
-    class::method(
+    method(
         c"set_sorter",
-        set_sorter,
+        LoopSource::set_sorter,
         c"set_sorter(sorter)\n--\n\nWhat is called before ready handles are run, or None.",
     ),
-    class::method(
+    method(
         c"level",
-        level,
+        LoopSource::level,
         c"level(priority, ready, run)\n--\n\nA source of another priority beside this one.",
     ),
-    class::method_alone(
+    method_alone(
         c"acquire",
-        acquire,
+        LoopSource::acquire,
         c"acquire()\n--\n\nBecome the context's owner; false if another thread is.",
     ),
-    class::method_alone(c"release", release, c"release()\n--\n\nUndo one acquire()."),
+    method_alone(c"release", LoopSource::release, c"release()\n--\n\nUndo one acquire()."),
     PyMethodDef::zeroed(),
 ]);
 
-/// The value of `this`, which CPython calls a method of, and the token.
-///
-/// # Safety
-///
-/// CPython called a method of `this`, an object of the type, which stays alive during `'a`.
-unsafe fn called<'a>(this: *mut PyObject) -> (Python<'a>, &'a LoopSource) {
-    // SAFETY: CPython calls methods with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: by the caller's promise.
-    (py, unsafe { class::value::<LoopSource>(this) })
-}
-
-fn none(py: Python<'_>, done: Result<(), Pending>) -> *mut PyObject {
-    object::answer(done.map(|()| Object::none(py)))
-}
-
-unsafe extern "C" fn attach(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    // From now on the list of timers is known, and its length watched.
-    this.turn.ask_for_timers(py);
-    let source = lock(&this.source);
-    if let Some(source) = source.as_ref().filter(|source| !source.is_destroyed()) {
-        source.attach(Some(&this.turn.context));
+impl LoopSource {
+    fn attach<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        // From now on the list of timers is known, and its length watched.
+        self.turn.ask_for_timers(py);
+        if let Some(source) = lock(&self.source).as_ref().filter(|source| !source.is_destroyed()) {
+            source.attach(Some(&self.turn.context));
+        }
+        Ok(Object::none(py))
     }
-    drop(source);
-    none(py, Ok(()))
-}
 
-unsafe extern "C" fn destroy(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    this.destroy();
-    none(py, Ok(()))
-}
-
-unsafe extern "C" fn run(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    none(py, this.run(py))
-}
-
-unsafe extern "C" fn one_turn(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    none(py, this.turn.run(py))
-}
-
-unsafe extern "C" fn select(
-    this: *mut PyObject,
-    _: *const *mut PyObject,
-    _: Py_ssize_t,
-    _: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    object::answer(this.turn.take_events(py))
-}
-
-unsafe extern "C" fn stop(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    this.turn.set_stopping(true);
-    // For a stop from another thread, or from a callback of somebody else's.
-    this.turn.context.wakeup();
-    none(py, Ok(()))
-}
-
-unsafe extern "C" fn set_paused(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    let names = [c"paused"];
-    // SAFETY: what CPython called the method with.
-    let bound = unsafe { bind(py, "set_paused", names, 1, arguments, count, keywords) };
-    // SAFETY: alive, and Python is held.
-    let Ok(paused) = bound.and_then(|[paused]| unsafe { truth(paused, true) }) else {
-        return ptr::null_mut();
-    };
-    let before = this.turn.set_paused(paused);
-    if let Some(source) = lock(&this.source).as_ref() {
-        turn::watch(source, !paused);
+    fn destroy_now<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.destroy();
+        Ok(Object::none(py))
     }
-    // SAFETY: Python is held.
-    unsafe { ffi::PyBool_FromLong(before.into()) }
-}
 
-unsafe extern "C" fn set_sorter(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    let names = [c"sorter"];
-    // SAFETY: what CPython called the method with.
-    let bound = unsafe { bind(py, "set_sorter", names, 1, arguments, count, keywords) };
-    let Ok([sorter]) = bound else { return ptr::null_mut() };
-    // SAFETY: Python's own None.
-    let is_none = sorter == unsafe { ffi::Py_None() };
-    let sorter = if is_none { ptr::null_mut() } else { sorter };
-    // SAFETY: null or alive, lent for the call.
-    unsafe { ffi::Py_XINCREF(sorter) };
-    let former = mem::replace(&mut lock(&this.turn.objects).sort, sorter);
-    // SAFETY: owned, or null.
-    unsafe { ffi::Py_XDECREF(former) };
-    none(py, Ok(()))
-}
+    fn run_now<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.run(py)?;
+        Ok(Object::none(py))
+    }
 
-unsafe extern "C" fn level(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    let names = [c"priority", c"ready", c"run"];
-    // SAFETY: what CPython called the method with.
-    let bound = unsafe { bind(py, "level", names, 3, arguments, count, keywords) };
-    object::answer(bound.and_then(|[priority, ready, run]| {
-        // SAFETY: an argument.
-        let priority = unsafe { arguments::priority(py, priority) }?;
+    fn one_turn<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.turn.run(py)?;
+        Ok(Object::none(py))
+    }
+
+    fn select<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        self.turn.take_events(call.py())
+    }
+
+    fn stop<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.turn.set_stopping(true);
+        // For a stop from another thread, or from a callback of somebody else's.
+        self.turn.context.wakeup();
+        Ok(Object::none(py))
+    }
+
+    fn set_paused<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [paused] = call.bind("set_paused", [c"paused"], 1)?;
+        let paused = paused.truth(true)?;
+        let before = self.turn.set_paused(paused);
+        if let Some(source) = lock(&self.source).as_ref() {
+            turn::watch(source, !paused);
+        }
+        Ok(Object::flag(call.py(), before))
+    }
+
+    fn set_sorter<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [sorter] = call.bind("set_sorter", [c"sorter"], 1)?;
+        let sorter = sorter.unless_none().object().map_or(ptr::null_mut(), Object::into_ptr);
+        let former = mem::replace(&mut lock(&self.turn.objects).sort, sorter);
+        // SAFETY: owned, or null.
+        unsafe { ffi::Py_XDECREF(former) };
+        Ok(Object::none(call.py()))
+    }
+
+    fn level<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [priority, ready, run] = call.bind("level", [c"priority", c"ready", c"run"], 3)?;
+        let priority = arguments::priority(priority)?;
         let ready = own(ready)?;
-        check_length(py, &ready)?;
+        check_length(call.py(), &ready)?;
         let objects = Objects {
             ready: ready.into_ptr(),
             run: own(run)?.into_ptr(),
@@ -392,31 +322,27 @@ unsafe extern "C" fn level(
             sort: ptr::null_mut(),
             names: [ptr::null_mut(); 2],
         };
-        let parent = Some(Arc::clone(&this.turn));
-        let turn = Turn::new(this.turn.context.clone(), -1, objects, parent);
-        class::new(py, LoopSource::around(turn, priority))
-    }))
-}
-
-unsafe extern "C" fn acquire(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (_, this) = unsafe { called(this) };
-    // SAFETY: a context that is alive.
-    let acquired = unsafe { glib::ffi::g_main_context_acquire(this.turn.context.to_glib_none().0) };
-    // SAFETY: Python is held.
-    unsafe { ffi::PyBool_FromLong(acquired.into()) }
-}
-
-unsafe extern "C" fn release(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: a method.
-    let (py, this) = unsafe { called(this) };
-    if !this.turn.context.is_owner() {
-        let line = "this thread does not own the loop's main context";
-        return none(py, Err(Pending::new(py, Kind::Runtime, line)));
+        let parent = Some(Arc::clone(&self.turn));
+        let turn = Turn::new(self.turn.context.clone(), -1, objects, parent);
+        class::new(call.py(), Self::around(turn, priority))
     }
-    // SAFETY: a context that is alive, and that this thread owns.
-    unsafe { glib::ffi::g_main_context_release(this.turn.context.to_glib_none().0) };
-    none(py, Ok(()))
+
+    fn acquire<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let context = self.turn.context.to_glib_none().0;
+        // SAFETY: a context that is alive.
+        let acquired = unsafe { glib::ffi::g_main_context_acquire(context) };
+        Ok(Object::flag(py, acquired != glib::ffi::GFALSE))
+    }
+
+    fn release<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        if !self.turn.context.is_owner() {
+            let line = "this thread does not own the loop's main context";
+            return Err(Pending::new(py, Kind::Runtime, line));
+        }
+        // SAFETY: a context that is alive, and that this thread owns.
+        unsafe { glib::ffi::g_main_context_release(self.turn.context.to_glib_none().0) };
+        Ok(Object::none(py))
+    }
 }
 
 /// The asyncio event loop of `context`: the `raddle.asyncio.GLibEventLoop` that lives there, made if

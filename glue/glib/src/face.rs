@@ -3,29 +3,29 @@
 use core::ffi::c_ulong;
 
 use glib::gobject_ffi::{self, GObject};
-use pyo3::{Bound, Python};
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
-use raddle::Ref;
-use raddle::arguments::{bind, number, truth};
-use raddle::class;
-use raddle::object::{Kind, Object, Pending, answer};
+use pyo3::Python;
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
+use raddle::arguments::{Argument, Call};
+use raddle::object::{Answer, Kind, Object, Pending};
+use raddle::row;
 
-use crate::value::{self, Answer, kind_of, text_of};
+use crate::object::Handle;
+use crate::value::{self, kind_of, text_of};
 use crate::{failure, signal};
 
 /// The functions of this part.
 pub(crate) const METHODS: [PyMethodDef; 3] = [
-    class::method(
+    row::function(
         c"connect",
         connect,
         c"connect(instance, signal, handler, after=False)\n--\n\nCalls handler(instance, *arguments) whenever the signal is emitted; gives the handler's id.",
     ),
-    class::method(
+    row::function(
         c"disconnect",
         disconnect,
         c"disconnect(instance, id)\n--\n\nRemoves a handler.",
     ),
-    class::method(
+    row::function(
         c"wrap_object",
         wrap_object,
         c"wrap_object(address)\n--\n\nPython's face of the GObject at an address.",
@@ -55,86 +55,46 @@ pub(crate) unsafe fn object(
 
 /// # Safety
 ///
-/// `object` is alive, and the others are null or alive.
+/// `object` is alive.
 unsafe fn connect_to<'py>(
     py: Python<'py>,
     object: *mut GObject,
-    signal: *mut PyObject,
-    handler: *mut PyObject,
-    after: *mut PyObject,
+    [signal, handler, after]: [Argument<'py>; 3],
 ) -> Answer<'py> {
     // SAFETY: alive.
-    let signal = unsafe { text_of(py, signal) }?;
-    // SAFETY: null or alive.
-    let after = unsafe { truth(after, false) }?;
+    let signal = unsafe { text_of(py, signal.as_ptr()) }?;
+    let after = after.truth(false)?;
     // SAFETY: alive.
-    if unsafe { ffi::PyCallable_Check(handler) } == 0 {
-        // SAFETY: alive.
-        let got = unsafe { kind_of(handler) };
-        let line = format!("a handler is callable, {got} is not");
-        return Err(Pending::new(py, Kind::Type, &line));
-    }
-    // SAFETY: alive, and Python is held.
-    let handler = Ref::new(unsafe { Bound::from_borrowed_ptr(py, handler) });
+    let got = unsafe { kind_of(handler.as_ptr()) };
+    let handler = handler.callable(&format!("a handler is callable, {got} is not"))?;
     // SAFETY: alive, by the caller's promise.
-    match unsafe { signal::connect(object, &signal, handler, after) } {
-        Ok(id) => {
-            Ok(Object::integer(py, id)
-                .map_err(|raised| Pending::new(py, Kind::Runtime, &raised.0))?)
-        }
-        Err(error) => Err(failure::raise(py, &error)),
-    }
+    let id = unsafe { signal::connect(object, &signal, handler, after) };
+    let id = id.map_err(|error| failure::raise(py, &error))?;
+    Object::integer(py, id).map_err(|raised| raised.set(py))
 }
 
-unsafe extern "C" fn connect(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn connect(call: Call<'_>) -> Answer<'_> {
     let names = [c"instance", c"signal", c"handler", c"after"];
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "connect", names, 3, arguments, count, keywords) };
-    answer(bound.and_then(|[instance, signal, handler, after]| {
-        // SAFETY: alive.
-        let object = unsafe { object(py, instance) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        unsafe { connect_to(py, object, signal, handler, after) }
-    }))
+    let [instance, rest @ ..] = call.bind("connect", names, 3)?;
+    // SAFETY: alive.
+    let object = unsafe { object(call.py(), instance.as_ptr()) }?;
+    // SAFETY: alive while its face is, which the caller keeps.
+    unsafe { connect_to(call.py(), object, rest) }
 }
 
 /// `raddle.GObject.connect`.
-pub(crate) unsafe extern "C" fn connect_method(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let names = [c"signal", c"handler", c"after"];
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "connect", names, 2, arguments, count, keywords) };
-    answer(bound.and_then(|[signal, handler, after]| {
-        // SAFETY: alive.
-        let object = unsafe { object(py, this) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        unsafe { connect_to(py, object, signal, handler, after) }
-    }))
+pub(crate) fn connect_method<'py>(handle: &Handle, call: Call<'py>) -> Answer<'py> {
+    let arguments = call.bind("connect", [c"signal", c"handler", c"after"], 2)?;
+    // SAFETY: alive while its handle is.
+    unsafe { connect_to(call.py(), handle.object(), arguments) }
 }
 
 /// # Safety
 ///
-/// `object` is alive, and `id` too.
-unsafe fn disconnect_from<'py>(
-    py: Python<'py>,
-    object: *mut GObject,
-    id: *mut PyObject,
-) -> Answer<'py> {
-    // SAFETY: alive.
-    let id = c_ulong::from(unsafe { number(py, "id", id, 1, 0) }?);
+/// `object` is alive.
+unsafe fn disconnect_from<'py>(object: *mut GObject, id: Argument<'py>) -> Answer<'py> {
+    let py = id.py();
+    let id = c_ulong::from(id.number("id", 1, 0)?);
     // SAFETY: alive, and a number.
     let there = unsafe { gobject_ffi::g_signal_handler_is_connected(object, id) };
     if there == glib::ffi::GFALSE {
@@ -145,63 +105,30 @@ unsafe fn disconnect_from<'py>(
     Ok(Object::none(py))
 }
 
-unsafe extern "C" fn disconnect(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let names = [c"instance", c"id"];
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "disconnect", names, 2, arguments, count, keywords) };
-    answer(bound.and_then(|[instance, id]| {
-        // SAFETY: alive.
-        let object = unsafe { object(py, instance) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        unsafe { disconnect_from(py, object, id) }
-    }))
+fn disconnect(call: Call<'_>) -> Answer<'_> {
+    let [instance, id] = call.bind("disconnect", [c"instance", c"id"], 2)?;
+    // SAFETY: alive.
+    let object = unsafe { object(call.py(), instance.as_ptr()) }?;
+    // SAFETY: alive while its face is, which the caller keeps.
+    unsafe { disconnect_from(object, id) }
 }
 
 /// `raddle.GObject.disconnect`.
-pub(crate) unsafe extern "C" fn disconnect_method(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "disconnect", [c"id"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[id]| {
-        // SAFETY: alive.
-        let object = unsafe { object(py, this) }?;
-        // SAFETY: alive while its face is, which the caller keeps.
-        unsafe { disconnect_from(py, object, id) }
-    }))
+pub(crate) fn disconnect_method<'py>(handle: &Handle, call: Call<'py>) -> Answer<'py> {
+    let [id] = call.bind("disconnect", [c"id"], 1)?;
+    // SAFETY: alive while its handle is.
+    unsafe { disconnect_from(handle.object(), id) }
 }
 
-unsafe extern "C" fn wrap_object(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: as CPython called this.
-    let bound = unsafe { bind(py, "wrap_object", [c"address"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[address]| {
-        // SAFETY: alive; null with an exception if it is no number.
-        let address = unsafe { ffi::PyLong_AsVoidPtr(address) };
-        if address.is_null() {
-            // SAFETY: Python is held.
-            unsafe { ffi::PyErr_Clear() };
-            return Err(Pending::new(py, Kind::Value, "an object's address is an int, not 0"));
-        }
-        // SAFETY: whoever has an address in Python promises what it would in C.
-        unsafe { value::object_to_python(py, address.cast()) }
-    }))
+fn wrap_object(call: Call<'_>) -> Answer<'_> {
+    let [address] = call.bind("wrap_object", [c"address"], 1)?;
+    // SAFETY: alive; null with an exception if it is no number.
+    let address = unsafe { ffi::PyLong_AsVoidPtr(address.as_ptr()) };
+    if address.is_null() {
+        // SAFETY: Python is held.
+        unsafe { ffi::PyErr_Clear() };
+        return Err(Pending::new(call.py(), Kind::Value, "an object's address is an int, not 0"));
+    }
+    // SAFETY: whoever has an address in Python promises what it would in C.
+    unsafe { value::object_to_python(call.py(), address.cast()) }
 }

@@ -9,12 +9,11 @@ use core::ptr;
 use glib::MainContext;
 use glib::translate::{ToGlibPtr, from_glib_none};
 use pyo3::Python;
-use pyo3_ffi::{
-    self as ffi, Py_hash_t, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot,
-};
-use raddle::arguments;
+use pyo3_ffi::{self as ffi, Py_hash_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+use raddle::arguments::{Call, Creation};
 use raddle::class::{self, Class};
-use raddle::object::{self, Kind, Object, Pending};
+use raddle::object::{self, Answer, Kind, Object, Pending};
+use raddle::row::{function_alone, method, method_alone, property};
 use raddle::shelf::Key;
 use raddle::table::Table;
 
@@ -27,13 +26,8 @@ impl Class for Context {
     const DOC: &'static CStr = c"MainContext()\n--\n\nA new GMainContext.";
     const KEY: Key = crate::module::MAIN_CONTEXT;
 
-    fn new(
-        py: Python<'_>,
-        arguments: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
-        // SAFETY: what CPython called the type with.
-        unsafe { arguments::bind_tuple::<0>(py, "MainContext", [], 0, arguments, keywords) }?;
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let [] = call.bind("MainContext", [], 0)?;
         Ok(Self(MainContext::new()))
     }
 
@@ -56,21 +50,25 @@ impl Class for Context {
 }
 
 static METHODS: Table<[PyMethodDef; 7]> = Table::new([
-    of_type(c"default", default, c"default()\n--\n\nThe context of the process."),
-    of_type(
+    of_type(function_alone(
+        c"default",
+        default,
+        c"default()\n--\n\nThe context of the process.",
+    )),
+    of_type(function_alone(
         c"thread_default",
         thread_default,
         c"thread_default()\n--\n\nThis thread's own default context, or None.",
-    ),
-    class::method(
+    )),
+    method(
         c"iteration",
-        iteration,
+        Context::iteration,
         c"iteration(may_block=True)\n--\n\nOne turn of the context; whether anything was dispatched.",
     ),
-    class::method_alone(c"wakeup", wakeup, c"wakeup()\n--\n\nEnd the context's sleep."),
-    class::method_alone(
+    method_alone(c"wakeup", Context::wakeup, c"wakeup()\n--\n\nEnd the context's sleep."),
+    method_alone(
         c"is_owner",
-        is_owner,
+        Context::is_owner,
         c"is_owner()\n--\n\nWhether this thread runs the context now.",
     ),
     class::method_of_one(
@@ -82,14 +80,8 @@ static METHODS: Table<[PyMethodDef; 7]> = Table::new([
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 2]> = Table::new([
-    class::property(c"address", address, c"Where it is, as an int."),
-    PyGetSetDef {
-        name: ptr::null(),
-        get: None,
-        set: None,
-        doc: ptr::null(),
-        closure: ptr::null_mut(),
-    },
+    property(c"address", Context::address, c"Where it is, as an int."),
+    class::no_property(),
 ]);
 
 /// The module's functions about contexts.
@@ -100,14 +92,8 @@ pub(crate) const FUNCTIONS: [PyMethodDef; 1] = [PyMethodDef {
     ml_doc: c"The raddle.MainContext for the GMainContext at an address.".as_ptr(),
 }];
 
-const fn of_type(
-    name: &'static CStr,
-    function: ffi::PyCFunction,
-    doc: &'static CStr,
-) -> PyMethodDef {
-    let mut row = class::method_alone(name, function, doc);
-    row.ml_flags |= ffi::METH_STATIC;
-    row
+const fn of_type(row: PyMethodDef) -> PyMethodDef {
+    PyMethodDef { ml_flags: row.ml_flags | ffi::METH_STATIC, ..row }
 }
 
 /// The Python object for a context.
@@ -119,7 +105,7 @@ fn pointer(context: &MainContext) -> *mut glib::ffi::GMainContext {
     context.to_glib_none().0
 }
 
-/// The context of `this`, which CPython calls a method of.
+/// The context of `this`, which CPython calls a slot of.
 ///
 /// # Safety
 ///
@@ -146,58 +132,40 @@ unsafe extern "C" fn context_at(_: *mut PyObject, address: *mut PyObject) -> *mu
     object::answer(wrap(py, context))
 }
 
-unsafe extern "C" fn default(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    object::answer(wrap(py, MainContext::default()))
+fn default(py: Python<'_>) -> Answer<'_> {
+    wrap(py, MainContext::default())
 }
 
-unsafe extern "C" fn thread_default(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let context = MainContext::thread_default();
-    object::answer(context.map_or_else(|| Ok(Object::none(py)), |context| wrap(py, context)))
+fn thread_default(py: Python<'_>) -> Answer<'_> {
+    MainContext::thread_default().map_or_else(|| Ok(Object::none(py)), |context| wrap(py, context))
 }
 
-unsafe extern "C" fn iteration(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let names = [c"may_block"];
-    // SAFETY: what CPython called the method with.
-    let bound = unsafe { arguments::bind(py, "iteration", names, 0, arguments, count, keywords) };
-    // SAFETY: null or alive, and Python is held.
-    let may_block = bound.and_then(|[may_block]| unsafe { arguments::truth(may_block, true) });
-    let Ok(may_block) = may_block else { return ptr::null_mut() };
-    // SAFETY: CPython calls a method of an object of the type.
-    let context = unsafe { of(this) };
-    let dispatched = raddle::release(|| context.iteration(may_block));
-    // What a callback of Python's has raised was reported; a signal's handler has its turn here.
-    // SAFETY: Python is held.
-    if unsafe { ffi::PyErr_CheckSignals() } != 0 {
-        return ptr::null_mut();
+impl Context {
+    fn iteration<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [may_block] = call.bind("iteration", [c"may_block"], 0)?;
+        let may_block = may_block.truth(true)?;
+        let dispatched = raddle::release(|| self.0.iteration(may_block));
+        // What a callback of Python's has raised was reported; a signal's handler has its turn here.
+        // SAFETY: Python is held.
+        if unsafe { ffi::PyErr_CheckSignals() } != 0 {
+            return Err(Pending::is_set());
+        }
+        Ok(Object::flag(call.py(), dispatched))
     }
-    // SAFETY: Python is held.
-    unsafe { ffi::PyBool_FromLong(dispatched.into()) }
-}
 
-unsafe extern "C" fn wakeup(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: CPython calls a method of an object of the type.
-    unsafe { of(this) }.wakeup();
-    Object::none(py).into_ptr()
-}
+    fn wakeup<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.0.wakeup();
+        Ok(Object::none(py))
+    }
 
-unsafe extern "C" fn is_owner(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls a method of an object of the type.
-    let is_owner = unsafe { of(this) }.is_owner();
-    // SAFETY: CPython calls this with Python held.
-    unsafe { ffi::PyBool_FromLong(is_owner.into()) }
+    fn is_owner<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Ok(Object::flag(py, self.0.is_owner()))
+    }
+
+    fn address<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let address = pointer(&self.0).addr() as u64;
+        Object::integer(py, address).map_err(|raised| raised.set(py))
+    }
 }
 
 unsafe extern "C" fn call_as_default(
@@ -219,13 +187,6 @@ unsafe extern "C" fn call_as_default(
     // SAFETY: pushed above, by this thread.
     unsafe { glib::ffi::g_main_context_pop_thread_default(pointer(context)) };
     result
-}
-
-unsafe extern "C" fn address(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: CPython asks an object of the type.
-    let address = pointer(unsafe { of(this) });
-    // SAFETY: Python is held; any pointer is taken for a number.
-    unsafe { ffi::PyLong_FromVoidPtr(address.cast()) }
 }
 
 unsafe extern "C" fn hash(this: *mut PyObject) -> Py_hash_t {

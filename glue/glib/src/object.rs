@@ -11,17 +11,16 @@ use std::ffi::CString;
 use glib::gobject_ffi::{self, GObject, GParamSpec};
 use glib::translate::ToGlibPtrMut as _;
 use pyo3::Python;
-use pyo3_ffi::{
-    self as ffi, Py_hash_t, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot,
-};
-use raddle::arguments::bind;
+use pyo3_ffi::{self as ffi, Py_hash_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+use raddle::arguments::{Call, Creation};
 use raddle::class::{self, Class};
 use raddle::gate;
-use raddle::object::{Kind, Object, Pending, answer};
+use raddle::object::{Answer, Kind, Object, Pending, answer};
+use raddle::row::{method, property};
 use raddle::shelf::Key;
 use raddle::table::Table;
 
-use crate::value::{self, Answer, text, text_of, type_name};
+use crate::value::{self, text, text_of, type_name};
 use crate::{face, signal};
 
 /// The Rust value of a `raddle.GObject`: one reference, not null.
@@ -51,33 +50,27 @@ impl Drop for Handle {
 }
 
 static METHODS: Table<[PyMethodDef; 6]> = Table::new([
-    class::method(
+    method(
         c"connect",
         face::connect_method,
         c"connect(signal, handler, after=False)\n--\n\nCalls handler(object, *arguments) when the signal is emitted; gives the handler's id.",
     ),
-    class::method(c"disconnect", face::disconnect_method, c"disconnect(id)\n--\n\nRemoves a handler."),
-    class::method(c"emit", emit, c"emit(signal, *arguments)\n--\n\nEmits a signal; gives what it returns."),
-    class::method(c"get_property", get_property, c"get_property(name)\n--\n\nReads a property."),
-    class::method(c"set_property", set_property, c"set_property(name, value)\n--\n\nWrites a property."),
+    method(c"disconnect", face::disconnect_method, c"disconnect(id)\n--\n\nRemoves a handler."),
+    method(c"emit", Handle::emit, c"emit(signal, *arguments)\n--\n\nEmits a signal; gives what it returns."),
+    method(c"get_property", Handle::get_property, c"get_property(name)\n--\n\nReads a property."),
+    method(c"set_property", Handle::set_property, c"set_property(name, value)\n--\n\nWrites a property."),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[PyGetSetDef; 4]> = Table::new([
-    class::property(c"type_name", type_name_of, c"The name of its GType."),
-    class::property(c"address", address_of, c"Where the object is, as an int."),
-    class::property(
+    property(c"type_name", Handle::type_name, c"The name of its GType."),
+    property(c"address", Handle::address, c"Where the object is, as an int."),
+    property(
         c"ref_count",
-        ref_count_of,
+        Handle::ref_count,
         c"How many references there are, this handle's among them.",
     ),
-    PyGetSetDef {
-        name: ptr::null(),
-        get: None,
-        set: None,
-        doc: ptr::null(),
-        closure: ptr::null_mut(),
-    },
+    class::no_property(),
 ]);
 
 impl Class for Handle {
@@ -86,21 +79,17 @@ impl Class for Handle {
         c"GObject(type_name, **properties)\n--\n\nA GObject: a new one of that type, or the face of one that came from GLib.";
     const KEY: Key = Key::Above4;
 
-    fn new(
-        py: Python<'_>,
-        arguments: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
         // SAFETY: a tuple.
-        if unsafe { ffi::PyTuple_Size(arguments) } != 1 {
+        if unsafe { ffi::PyTuple_Size(call.positional()) } != 1 {
             let line = "GObject() takes the name of a GType, and properties by name";
-            return Err(Pending::new(py, Kind::Type, line));
+            return Err(Pending::new(call.py(), Kind::Type, line));
         }
         // SAFETY: a tuple of one, which lends it.
-        let name = unsafe { ffi::PyTuple_GetItem(arguments, 0) };
+        let name = unsafe { ffi::PyTuple_GetItem(call.positional(), 0) };
         // SAFETY: alive.
-        let name = unsafe { text_of(py, name) }?;
-        make(py, &name, keywords).map(Self)
+        let name = unsafe { text_of(call.py(), name) }?;
+        make(call.py(), &name, call.keywords()).map(Self)
     }
 
     fn methods() -> *mut PyMethodDef {
@@ -271,23 +260,24 @@ unsafe fn find(object: *mut GObject, name: &CStr) -> *mut GParamSpec {
     unsafe { gobject_ffi::g_object_class_find_property(class.cast(), name.as_ptr()) }
 }
 
-unsafe extern "C" fn get_property(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let read = || -> Answer<'_> {
-        // SAFETY: as CPython called this.
-        let [name] = unsafe { bind(py, "get_property", [c"name"], 1, arguments, count, keywords) }?;
-        // SAFETY: alive.
-        let name = unsafe { text_of(py, name) }?;
-        // SAFETY: a handle, as CPython saw to.
-        let object = unsafe { handle(this) }.0;
+impl Handle {
+    /// The object, which is alive as long as this.
+    pub(crate) fn object(&self) -> *mut GObject {
+        self.0
+    }
+
+    fn kind(&self) -> String {
         // SAFETY: alive while its handle is.
-        let spec = unsafe { find(object, &name) };
+        type_name(unsafe { value::type_of(self.0) })
+    }
+
+    fn get_property<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let py = call.py();
+        let [name] = call.bind("get_property", [c"name"], 1)?;
+        // SAFETY: alive.
+        let name = unsafe { text_of(py, name.as_ptr()) }?;
+        // SAFETY: alive while its handle is.
+        let spec = unsafe { find(self.0, &name) };
         // SAFETY: null, or a property.
         let about = unsafe { spec.as_ref() };
         let readable = about.filter(|spec| spec.flags & gobject_ffi::G_PARAM_READABLE != 0);
@@ -295,90 +285,53 @@ unsafe extern "C" fn get_property(
         let mut value = value::empty(about.value_type);
         let place = value.to_glib_none_mut().0;
         // SAFETY: an object, a property of its, and a value of that type.
-        unsafe { gobject_ffi::g_object_get_property(object, name.as_ptr(), place) };
+        unsafe { gobject_ffi::g_object_get_property(self.0, name.as_ptr(), place) };
         // SAFETY: initialised.
         unsafe { value::to_python(py, place) }
-    };
-    answer(read())
-}
+    }
 
-unsafe extern "C" fn set_property(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    let write = || -> Answer<'_> {
-        let names = [c"name", c"value"];
-        // SAFETY: as CPython called this.
-        let [name, value] =
-            unsafe { bind(py, "set_property", names, 2, arguments, count, keywords) }?;
+    fn set_property<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let py = call.py();
+        let [name, value] = call.bind("set_property", [c"name", c"value"], 2)?;
         // SAFETY: alive.
-        let name = unsafe { text_of(py, name) }?;
-        // SAFETY: a handle, as CPython saw to.
-        let object = unsafe { handle(this) }.0;
+        let name = unsafe { text_of(py, name.as_ptr()) }?;
         // SAFETY: alive while its handle is.
-        let spec = unsafe { find(object, &name) };
+        let spec = unsafe { find(self.0, &name) };
         let never = gobject_ffi::G_PARAM_CONSTRUCT_ONLY;
         // SAFETY: null or a property, and alive.
-        let mut value = unsafe { writable(py, spec, &name, value, never) }?;
+        let mut value = unsafe { writable(py, spec, &name, value.as_ptr(), never) }?;
         let place = value.to_glib_none_mut().0;
         // SAFETY: an object, a property of its, and a value of that type.
-        unsafe { gobject_ffi::g_object_set_property(object, name.as_ptr(), place) };
+        unsafe { gobject_ffi::g_object_set_property(self.0, name.as_ptr(), place) };
         Ok(Object::none(py))
-    };
-    answer(write())
-}
-
-unsafe extern "C" fn emit(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    if !keywords.is_null() || count == 0 {
-        let line = "emit() takes a signal's name and its arguments, by place";
-        return answer(Err(Pending::new(py, Kind::Type, line)));
     }
-    // SAFETY: so many arguments, as CPython called this.
-    let arguments = unsafe { core::slice::from_raw_parts(arguments, count.unsigned_abs()) };
-    // SAFETY: a handle, as CPython saw to.
-    let object = unsafe { handle(this) }.0;
-    // SAFETY: alive while its handle is.
-    answer(unsafe { signal::emit(py, object, arguments[0], &arguments[1..]) })
-}
 
-unsafe extern "C" fn type_name_of(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: a handle, as CPython saw to.
-    let handle = unsafe { handle(this) };
-    answer(text(py, &kind(handle)))
-}
+    fn emit<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        match call.positional() {
+            // SAFETY: alive while its handle is; the arguments are, too.
+            [signal, arguments @ ..] if !call.is_named() => unsafe {
+                signal::emit(call.py(), self.0, *signal, arguments)
+            },
+            _ => {
+                let line = "emit() takes a signal's name and its arguments, by place";
+                Err(Pending::new(call.py(), Kind::Type, line))
+            }
+        }
+    }
 
-fn kind(handle: &Handle) -> String {
-    // SAFETY: alive while its handle is.
-    type_name(unsafe { value::type_of(handle.0) })
-}
+    fn type_name<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        text(py, &self.kind())
+    }
 
-unsafe extern "C" fn address_of(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: a handle, as CPython saw to.
-    let object = unsafe { handle(this) }.0;
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromVoidPtr(object.cast()) }
-}
+    fn address<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Object::integer(py, self.0.addr() as u64).map_err(|raised| raised.set(py))
+    }
 
-unsafe extern "C" fn ref_count_of(this: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: a handle, as CPython saw to.
-    let object = unsafe { handle(this) }.0;
-    // SAFETY: alive while its handle is.
-    let count = unsafe { (*object).ref_count };
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromUnsignedLong(count.into()) }
+    fn ref_count<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        // SAFETY: alive while its handle is.
+        let count = unsafe { (*self.0).ref_count };
+        Object::integer(py, count.into()).map_err(|raised| raised.set(py))
+    }
 }
 
 unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
@@ -386,7 +339,7 @@ unsafe extern "C" fn repr(this: *mut PyObject) -> *mut PyObject {
     let py = unsafe { Python::assume_attached() };
     // SAFETY: a handle, as CPython saw to.
     let handle = unsafe { handle(this) };
-    answer(text(py, &format!("<raddle.GObject {} at {:p}>", kind(handle), handle.0)))
+    answer(text(py, &format!("<raddle.GObject {} at {:p}>", handle.kind(), handle.0)))
 }
 
 unsafe extern "C" fn hash(this: *mut PyObject) -> Py_hash_t {

@@ -10,12 +10,14 @@ use glib::gobject_ffi::{self, GParamSpec, GValue};
 use glib::translate::{FromGlibPtrNone as _, ToGlibPtr as _};
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+use raddle::arguments::Creation;
 use raddle::class::{self, Class};
-use raddle::object::{Kind, Object, Pending, answer};
+use raddle::object::{Answer, Kind, Object, Pending, answer};
+use raddle::row::property;
 use raddle::shelf::Key;
 use raddle::table::Table;
 
-use crate::value::{self, Answer, text, type_name};
+use crate::value::{self, text, type_name};
 
 /// The Rust value of a `raddle.GValue`.
 #[derive(Debug)]
@@ -46,16 +48,10 @@ impl Opaque {
 
 static METHODS: Table<[PyMethodDef; 1]> = Table::new([PyMethodDef::zeroed()]);
 static PROPERTIES: Table<[PyGetSetDef; 4]> = Table::new([
-    class::property(c"type_name", type_name_of, c"The name of its GType."),
-    class::property(c"address", address_of, c"Where its record is, as an int."),
-    class::property(c"name", name_of, c"The name of the property, if it is a param spec."),
-    PyGetSetDef {
-        name: ptr::null(),
-        get: None,
-        set: None,
-        doc: ptr::null(),
-        closure: ptr::null_mut(),
-    },
+    property(c"type_name", Opaque::type_name, c"The name of its GType."),
+    property(c"address", Opaque::address_of, c"Where its record is, as an int."),
+    property(c"name", Opaque::name, c"The name of the property, if it is a param spec."),
+    class::no_property(),
 ]);
 
 impl Class for Opaque {
@@ -63,8 +59,9 @@ impl Class for Opaque {
     const DOC: &'static CStr = c"A copy of a GLib value that has no plain form in Python.";
     const KEY: Key = Key::Above5;
 
-    fn new(py: Python<'_>, _: *mut PyObject, _: *mut PyObject) -> Result<Self, Pending> {
-        Err(Pending::new(py, Kind::Type, "a raddle.GValue comes from GLib and is not made by hand"))
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let line = "a raddle.GValue comes from GLib and is not made by hand";
+        Err(Pending::new(call.py(), Kind::Type, line))
     }
 
     fn methods() -> *mut PyMethodDef {
@@ -118,39 +115,31 @@ fn kind(opaque: &Opaque) -> glib::ffi::GType {
     unsafe { (*opaque.raw()).g_type }
 }
 
-unsafe extern "C" fn type_name_of(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: a handle, as CPython saw to.
-    answer(text(py, &type_name(kind(unsafe { opaque(object) }))))
-}
-
-unsafe extern "C" fn address_of(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: a handle, as CPython saw to.
-    let address = unsafe { opaque(object) }.address();
-    // SAFETY: Python is held.
-    unsafe { ffi::PyLong_FromVoidPtr(address) }
-}
-
-unsafe extern "C" fn name_of(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: a handle, as CPython saw to.
-    let opaque = unsafe { opaque(object) };
-    // SAFETY: a type, or a number that is none.
-    let is_param = unsafe { gobject_ffi::g_type_is_a(kind(opaque), gobject_ffi::G_TYPE_PARAM) };
-    let spec: *mut GParamSpec = opaque.address().cast();
-    if is_param == glib::ffi::GFALSE || spec.is_null() {
-        // SAFETY: read only, and written by Python before anybody holds it.
-        let kind = unsafe { ffi::PyExc_AttributeError };
-        // SAFETY: Python is held; an exception's class and a text.
-        unsafe { ffi::PyErr_SetString(kind, c"only a param spec has a name".as_ptr()) };
-        return ptr::null_mut();
+impl Opaque {
+    fn type_name<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        text(py, &type_name(kind(self)))
     }
-    // SAFETY: a param spec, which the handle keeps.
-    let name = unsafe { gobject_ffi::g_param_spec_get_name(spec) };
-    // SAFETY: its name, kept by it.
-    answer(unsafe { value::text_or_none(py, name) })
+
+    fn address_of<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Object::integer(py, self.address().addr() as u64).map_err(|raised| raised.set(py))
+    }
+
+    fn name<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        // SAFETY: a type, or a number that is none.
+        let is_param = unsafe { gobject_ffi::g_type_is_a(kind(self), gobject_ffi::G_TYPE_PARAM) };
+        let spec: *mut GParamSpec = self.address().cast();
+        if is_param == glib::ffi::GFALSE || spec.is_null() {
+            // SAFETY: read only, and written by Python before anybody holds it.
+            let kind = unsafe { ffi::PyExc_AttributeError };
+            // SAFETY: Python is held; an exception's class and a text.
+            unsafe { ffi::PyErr_SetString(kind, c"only a param spec has a name".as_ptr()) };
+            return Err(Pending::is_set());
+        }
+        // SAFETY: a param spec, which the handle keeps.
+        let name = unsafe { gobject_ffi::g_param_spec_get_name(spec) };
+        // SAFETY: its name, kept by it.
+        unsafe { value::text_or_none(py, name) }
+    }
 }
 
 unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {

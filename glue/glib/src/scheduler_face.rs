@@ -3,23 +3,22 @@
 use core::ptr;
 
 use pyo3::{Bound, Python};
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
-use raddle::arguments::{bind, timeout};
-use raddle::class;
-use raddle::object::{Kind, Object, Pending, answer};
-use raddle::{Error, Raised, Ref};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
+use raddle::arguments::{Argument, Call};
+use raddle::object::{Answer, Kind, Object, Pending};
+use raddle::{Error, Raised, row};
 
 use crate::scheduler::{self, Turns};
 use crate::{arguments, main_loop};
 
 /// The functions of this part.
 pub(crate) const FUNCTIONS: [PyMethodDef; 2] = [
-    class::method(
+    row::function(
         c"attach_scheduler",
         attach,
         c"attach_scheduler(context, budget, priority, on_error)\n--\n\nHave a context run this thread's tasklets.",
     ),
-    class::method(
+    row::function(
         c"detach_scheduler",
         detach,
         c"detach_scheduler(context)\n--\n\nHave it run them no longer.",
@@ -30,55 +29,30 @@ fn failed(py: Python<'_>, error: &Error) -> Pending {
     Pending::new(py, Kind::Runtime, error.message())
 }
 
-unsafe extern "C" fn attach(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn attach(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
     let names = [c"context", c"budget", c"priority", c"on_error"];
-    // SAFETY: what CPython called with.
-    let bound =
-        unsafe { bind(py, "attach_scheduler", names, names.len(), arguments, count, keywords) };
-    answer(bound.and_then(|[context, budget, priority, on_error]| {
-        // SAFETY: an argument.
-        let context = unsafe { arguments::context(py, context) }?;
-        // SAFETY: an argument.
-        let Some(budget) = (unsafe { timeout(py, budget) })? else {
-            return Err(Pending::new(py, Kind::Value, "a budget is a number of seconds"));
-        };
-        // SAFETY: an argument.
-        let priority = unsafe { arguments::priority(py, priority) }?;
-        let turns = Turns { budget, priority };
-        scheduler::attach_scheduler(&context, turns).map_err(|error| failed(py, &error))?;
-        // SAFETY: an argument.
-        let told = unsafe { told(py, on_error) }?;
-        scheduler::on_scheduler_error(&context, told).map_err(|error| failed(py, &error))?;
-        Ok(Object::none(py))
-    }))
+    let [context, budget, priority, on_error] =
+        call.bind("attach_scheduler", names, names.len())?;
+    let context = arguments::context(context)?;
+    let Some(budget) = budget.timeout()? else {
+        return Err(Pending::new(py, Kind::Value, "a budget is a number of seconds"));
+    };
+    let turns = Turns { budget, priority: arguments::priority(priority)? };
+    scheduler::attach_scheduler(&context, turns).map_err(|error| failed(py, &error))?;
+    let told = told(on_error)?;
+    scheduler::on_scheduler_error(&context, told).map_err(|error| failed(py, &error))?;
+    Ok(Object::none(py))
 }
 
 /// What calls `on_error` with an exception; nothing for None.
-///
-/// # Safety
-///
-/// `on_error` is alive.
-unsafe fn told(
-    py: Python<'_>,
-    on_error: *mut PyObject,
+fn told(
+    on_error: Argument<'_>,
 ) -> Result<Option<impl Fn(Python<'_>, &Bound<'_, pyo3::PyAny>) + Send + Sync + 'static>, Pending> {
-    // SAFETY: Python is held.
-    if on_error == unsafe { ffi::Py_None() } {
+    if on_error.is_none() {
         return Ok(None);
     }
-    // SAFETY: alive.
-    if unsafe { ffi::PyCallable_Check(on_error) } == 0 {
-        return Err(Pending::new(py, Kind::Type, "on_error is a callable, or None"));
-    }
-    // SAFETY: alive.
-    let on_error = Ref::new(unsafe { Bound::from_borrowed_ptr(py, on_error) });
+    let on_error = on_error.callable("on_error is a callable, or None")?;
     Ok(Some(move |py: Python<'_>, exception: &Bound<'_, pyo3::PyAny>| {
         let Some(callable) = on_error.try_bind(py) else { return };
         let end = ptr::null_mut::<PyObject>();
@@ -94,21 +68,9 @@ unsafe fn told(
     }))
 }
 
-unsafe extern "C" fn detach(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: what CPython called with.
-    let bound =
-        unsafe { bind(py, "detach_scheduler", [c"context"], 1, arguments, count, keywords) };
-    answer(bound.and_then(|[context]| {
-        // SAFETY: an argument.
-        let context = unsafe { arguments::context(py, context) }?;
-        scheduler::detach_scheduler(&context).map_err(|error| failed(py, &error))?;
-        Ok(Object::none(py))
-    }))
+fn detach(call: Call<'_>) -> Answer<'_> {
+    let [context] = call.bind("detach_scheduler", [c"context"], 1)?;
+    let context = arguments::context(context)?;
+    scheduler::detach_scheduler(&context).map_err(|error| failed(call.py(), &error))?;
+    Ok(Object::none(call.py()))
 }

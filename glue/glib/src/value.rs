@@ -38,13 +38,12 @@ use raddle::object::{Kind, Object, Pending};
 use crate::object as handle;
 use crate::pygobject::{self, Api};
 
+pub(crate) use raddle::object::Answer;
+
 pub use self::boxed::object_type;
 pub(crate) use self::boxed::{error_type, guess};
 pub(crate) use self::enumeration::add as add_enumerations;
 pub(crate) use self::text::{or_none as text_or_none, text, text_of};
-
-/// A value that Python is given, or that is taken from it.
-pub(crate) type Answer<'py> = Result<Object<'py>, Pending>;
 
 /// What Python gets for `value`.
 ///

@@ -10,9 +10,10 @@ use super::package::CARRIED;
 use super::{boot, copies, stop, version};
 use crate::error::Error;
 use crate::gate::{fork, stats};
-use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::object::{self, Answer, Kind, Object, Pending};
 use crate::relay::log::python as log;
 use crate::relay::{self, stopper};
+use crate::row::function_alone;
 use crate::shelf;
 use crate::table::{Definition, ModuleSlots, Table, module_slots};
 use crate::{class, tasklet, weave};
@@ -52,16 +53,24 @@ static DEFINITION: Definition = Definition::new(
 );
 
 const OWN: [PyMethodDef; 6] = [
-    method(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
-    method(c"carried", carried, c"The modules that the library carries."),
-    method(c"after_fork_in_child", after_fork_in_child, c"Open the gate in a child of os.fork."),
-    method(
+    function_alone(c"gate_stats", gate_stats, c"What went through the gate, as a dict of ints."),
+    function_alone(c"carried", carried, c"The modules that the library carries."),
+    function_alone(
+        c"after_fork_in_child",
+        after_fork_in_child,
+        c"Open the gate in a child of os.fork.",
+    ),
+    function_alone(
         c"before_join",
         before_join,
         c"Have new work refused, waiters woken; say if the log runs.",
     ),
-    method(c"before_exit", before_exit, c"Stop pools, completions and the log, in this order."),
-    method(c"python_exits", python_exits, c"Close the gate and wait for those inside."),
+    function_alone(
+        c"before_exit",
+        before_exit,
+        c"Stop pools, completions and the log, in this order.",
+    ),
+    function_alone(c"python_exits", python_exits, c"Close the gate and wait for those inside."),
 ];
 
 const fn methods() -> [PyMethodDef; METHODS] {
@@ -77,15 +86,6 @@ const fn methods() -> [PyMethodDef; METHODS] {
         part += 1;
     }
     table
-}
-
-const fn method(name: &CStr, function: ffi::PyCFunction, doc: &CStr) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: doc.as_ptr(),
-    }
 }
 
 /// The module's entry point, for CPython's import.
@@ -239,14 +239,7 @@ fn make<'py>(py: Python<'py>, name: &CStr, init: Init) -> object::Result<Object<
     Ok(module)
 }
 
-/// Hands a result to CPython.
-fn answer(py: Python<'_>, result: object::Result<Object<'_>>) -> *mut PyObject {
-    object::answer(result.map_err(|Raised(line)| Pending::new(py, Kind::Runtime, &line)))
-}
-
-unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn gate_stats(py: Python<'_>) -> Answer<'_> {
     let stats = stats();
     let figures = [
         ("entries", stats.entries),
@@ -259,49 +252,41 @@ unsafe extern "C" fn gate_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyOb
         ("decrefs", stats.decrefs),
         ("leaked", stats.leaked),
     ];
-    answer(py, Object::dict(py, figures.map(|(name, figure)| (name, Object::integer(py, figure)))))
+    let figures = figures.map(|(name, figure)| (name, Object::integer(py, figure)));
+    Object::dict(py, figures).map_err(|raised| raised.set(py))
 }
 
-unsafe extern "C" fn carried(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn carried(py: Python<'_>) -> Answer<'_> {
     let above = extension::all();
     let above = above.iter().flat_map(|extension| extension.modules);
     let modules = CARRIED.iter().chain(above).map(|(name, package, source)| {
         (*name, Object::tuple(py, [Object::truth(py, *package), Object::text(py, source)]))
     });
-    answer(py, Object::dict(py, modules))
+    Object::dict(py, modules).map_err(|raised| raised.set(py))
 }
 
-unsafe extern "C" fn after_fork_in_child(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn after_fork_in_child(py: Python<'_>) -> Answer<'_> {
     fork::after_in_child();
     super::life::after_fork_in_child();
     tasklet::after_fork_in_child();
     stopper::after_fork_in_child();
-    Object::none(py).into_ptr()
+    Ok(Object::none(py))
 }
 
-unsafe extern "C" fn before_join(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn before_join(py: Python<'_>) -> Answer<'_> {
     stop::python_stops(stopper::Stage::Refuse);
-    answer(py, Object::truth(py, relay::log::is_needed()))
+    Ok(Object::flag(py, relay::log::is_needed()))
 }
 
-unsafe extern "C" fn before_exit(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn before_exit(py: Python<'_>) -> Answer<'_> {
     stop::python_stops(stopper::Stage::Log);
-    Object::none(py).into_ptr()
+    Ok(Object::none(py))
 }
 
-unsafe extern "C" fn python_exits(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with Python held.
-    let py = unsafe { Python::assume_attached() };
+fn python_exits(py: Python<'_>) -> Answer<'_> {
     tasklet::python_exits();
     let names = stop::python_exits();
     shelf::clear(py);
-    answer(py, Object::list(py, names.iter().map(|name| Object::text(py, name))))
+    let names = Object::list(py, names.iter().map(|name| Object::text(py, name)));
+    names.map_err(|raised| raised.set(py))
 }

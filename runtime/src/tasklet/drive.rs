@@ -23,7 +23,7 @@ use super::ops::{self, Raw, answer, refuse};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
 use super::{thread, wait, watchdog};
-use crate::arguments;
+use crate::arguments::Argument;
 use crate::class::{method_alone, method_of_one};
 use crate::gate::monotonic_ns;
 use crate::object::Pending;
@@ -299,8 +299,8 @@ fn driven_here() -> Result<Arc<Driven>, Pending> {
 
 unsafe extern "C" fn make_turn(_: Raw, budget: Raw) -> Raw {
     // SAFETY: an argument.
-    let budget = unsafe { arguments::timeout(ops::held(), budget) };
-    answer(budget.and_then(|budget| {
+    let budget = unsafe { Argument::lent(ops::held(), budget) };
+    answer(budget.timeout().and_then(|budget| {
         let driven = driven_here()?;
         driven.turn(budget.unwrap_or(Duration::MAX))?;
         if driven.is_ready() {

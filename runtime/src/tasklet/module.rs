@@ -4,25 +4,26 @@ use core::time::Duration;
 
 use pyo3_ffi::{self as ffi, PyMethodDef};
 
-use super::ops::{self, Raw, answer, raise, refuse};
+use super::ops::{self, Raw, answer, answered, raise, refuse};
 use super::schedule::{set_timing as set_timing_on, yield_now};
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::{extent, thread_ident};
+use super::tasklet_type::thread_ident;
 use super::watchdog::{self, Limit};
 use super::{hooks, kinds, raw, stack, thread};
-use crate::arguments;
-use crate::class::{method, method_alone, method_fast, method_of_one};
-use crate::object::{Kind, Object, Pending};
+use crate::arguments::{Argument, Call};
+use crate::class::{method_alone, method_fast, method_of_one};
+use crate::object::{Answer, Kind, Object, Pending};
+use crate::row;
 use crate::shelf::Key;
 
 /// The rows for the method table of `_raddle`.
 pub(crate) const METHODS: [PyMethodDef; 27] = [
-    method(c"run", run, c"run(timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\nRun tasklets until all are done, or one is interrupted: that one is returned."),
-    method(c"run_for", run_for, c"run_for(seconds, threadblock=False)\n--\n\nRun tasklets until all are done or the time is up, which is looked at between two tasklets."),
-    method(c"run_n_tasklets", run_n_tasklets, c"run_n_tasklets(count, threadblock=False)\n--\n\nRun tasklets until all are done or so many were switched to."),
-    method(c"schedule", schedule, c"schedule(retval=stackless.current)\n--\n\nLet the others have their turn."),
-    method(c"schedule_remove", schedule_remove, c"schedule_remove(retval=stackless.current)\n--\n\nLeave the run queue, and let the others have their turn."),
+    row::function(c"run", run, c"run(timeout=0, threadblock=False, soft=False, ignore_nesting=False, totaltimeout=False)\n--\n\nRun tasklets until all are done, or one is interrupted: that one is returned."),
+    row::function(c"run_for", run_for, c"run_for(seconds, threadblock=False)\n--\n\nRun tasklets until all are done or the time is up, which is looked at between two tasklets."),
+    row::function(c"run_n_tasklets", run_n_tasklets, c"run_n_tasklets(count, threadblock=False)\n--\n\nRun tasklets until all are done or so many were switched to."),
+    row::function(c"schedule", schedule, c"schedule(retval=stackless.current)\n--\n\nLet the others have their turn."),
+    row::function(c"schedule_remove", schedule_remove, c"schedule_remove(retval=stackless.current)\n--\n\nLeave the run queue, and let the others have their turn."),
     method_alone(c"getcurrent", getcurrent, c"getcurrent()\n--\n\nThe tasklet that runs."),
     method_alone(c"getmain", getmain, c"getmain()\n--\n\nThe main tasklet of this thread."),
     method_alone(c"getruncount", getruncount, c"getruncount()\n--\n\nHow many tasklets can run, with the current one."),
@@ -59,87 +60,53 @@ fn long(object: Raw, default: i64) -> Result<i64, Pending> {
     if value == -1 && ops::is_raised() { Err(Pending::is_set()) } else { Ok(value) }
 }
 
-fn flag(object: Raw, bit: i32) -> Result<i32, Pending> {
-    let set = !object.is_null() && ops::is_true(object)?;
-    Ok(if set { bit } else { 0 })
+fn flag(argument: Argument<'_>, bit: i32) -> Result<i32, Pending> {
+    Ok(if argument.truth(false)? { bit } else { 0 })
 }
 
-unsafe extern "C" fn run(_: Raw, args: *const Raw, count: ffi::Py_ssize_t, names: Raw) -> Raw {
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(ops::held(), "run", FLAGS, 0, args, count, names) };
-    answer(bound.and_then(|[timeout, block, soft, nesting, total]| {
-        let flags = flag(block, watchdog::THREADBLOCK)?
-            | flag(soft, watchdog::SOFT)?
-            | flag(nesting, watchdog::IGNORE_NESTING)?
-            | flag(total, watchdog::TOTALTIMEOUT)?;
-        raw::run_watchdog(long(timeout, 0)?, flags)
-    }))
+fn run(call: Call<'_>) -> Answer<'_> {
+    let [timeout, block, soft, nesting, total] = call.bind("run", FLAGS, 0)?;
+    let flags = flag(block, watchdog::THREADBLOCK)?
+        | flag(soft, watchdog::SOFT)?
+        | flag(nesting, watchdog::IGNORE_NESTING)?
+        | flag(total, watchdog::TOTALTIMEOUT)?;
+    answered(raw::run_watchdog(long(timeout.as_ptr(), 0)?, flags))
 }
 
-unsafe extern "C" fn run_for(_: Raw, args: *const Raw, count: ffi::Py_ssize_t, names: Raw) -> Raw {
-    let known = [c"seconds", c"threadblock"];
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(ops::held(), "run_for", known, 1, args, count, names) };
-    answer(bound.and_then(|[seconds, block]| {
-        // SAFETY: an object.
-        let time = unsafe { arguments::timeout(ops::held(), seconds) }?;
-        let limit = time.map_or(Limit::None, Limit::Time);
-        watchdog::run(limit, flag(block, watchdog::THREADBLOCK)? | watchdog::SOFT)
-    }))
+fn run_for(call: Call<'_>) -> Answer<'_> {
+    let [seconds, block] = call.bind("run_for", [c"seconds", c"threadblock"], 1)?;
+    let limit = seconds.timeout()?.map_or(Limit::None, Limit::Time);
+    answered(watchdog::run(limit, flag(block, watchdog::THREADBLOCK)? | watchdog::SOFT))
 }
 
-unsafe extern "C" fn run_n_tasklets(
-    _: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    let known = [c"count", c"threadblock"];
-    // SAFETY: what CPython called with.
-    let bound =
-        unsafe { arguments::bind(ops::held(), "run_n_tasklets", known, 1, args, count, names) };
-    answer(bound.and_then(|[most, block]| {
-        let most = long(most, 0)?;
-        if most < 0 {
-            return raise(Kind::Value, "count must not be negative");
-        }
-        if most == 0 {
-            return Ok(ops::new_none());
-        }
-        let flags = flag(block, watchdog::THREADBLOCK)? | watchdog::SOFT;
-        watchdog::run(Limit::Switches(most), flags)
-    }))
-}
-
-fn give_way(
-    name: &str,
-    remove: bool,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Result<Raw, Pending> {
-    if count == 0 && names.is_null() {
-        return yield_now(None, remove, args); // Nearly always.
+fn run_n_tasklets(call: Call<'_>) -> Answer<'_> {
+    let [most, block] = call.bind("run_n_tasklets", [c"count", c"threadblock"], 1)?;
+    let most = long(most.as_ptr(), 0)?;
+    if most < 0 {
+        return raise(Kind::Value, "count must not be negative");
     }
-    let known = [c"retval"];
-    // SAFETY: what CPython called with.
-    let [value] = unsafe { arguments::bind(ops::held(), name, known, 0, args, count, names) }?;
-    let value = (!value.is_null()).then_some(value);
-    let given = if names.is_null() { extent(args, count) } else { core::ptr::null() };
-    yield_now(value, remove, given)
+    if most == 0 {
+        return Ok(Object::none(call.py()));
+    }
+    let flags = flag(block, watchdog::THREADBLOCK)? | watchdog::SOFT;
+    answered(watchdog::run(Limit::Switches(most), flags))
 }
 
-unsafe extern "C" fn schedule(_: Raw, args: *const Raw, count: ffi::Py_ssize_t, names: Raw) -> Raw {
-    answer(give_way("schedule", false, args, count, names))
+fn give_way<'py>(name: &str, remove: bool, call: Call<'py>) -> Answer<'py> {
+    if call.is_empty() {
+        return answered(yield_now(None, remove, call.extent())); // Nearly always.
+    }
+    let [value] = call.bind(name, [c"retval"], 0)?;
+    let value = (!value.is_left_out()).then_some(value.as_ptr());
+    answered(yield_now(value, remove, call.extent()))
 }
 
-unsafe extern "C" fn schedule_remove(
-    _: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    answer(give_way("schedule_remove", true, args, count, names))
+fn schedule(call: Call<'_>) -> Answer<'_> {
+    give_way("schedule", false, call)
+}
+
+fn schedule_remove(call: Call<'_>) -> Answer<'_> {
+    give_way("schedule_remove", true, call)
 }
 
 unsafe extern "C" fn getcurrent(_: Raw, _: Raw) -> Raw {

@@ -12,7 +12,7 @@ use pyo3::{Bound, PyAny, Python};
 use pyo3_ffi::{self as ffi, PyObject};
 
 use crate::gate::control;
-use crate::object::{Kind, Pending};
+use crate::object::{Answer, Kind, Object, Pending};
 
 /// A Python object: alive, lent unless said otherwise.
 pub(super) type Raw = *mut PyObject;
@@ -119,6 +119,13 @@ pub(super) fn check_status(returned: c_int) -> Result<(), Pending> {
 #[inline(always)]
 pub(super) fn answer(result: Result<Raw, Pending>) -> Raw {
     result.unwrap_or(ptr::null_mut())
+}
+
+/// An answer in the form of a function that a row names: an owned reference.
+#[inline(always)]
+pub(super) fn answered(result: Result<Raw, Pending>) -> Answer<'static> {
+    // SAFETY: owned, as the caller says.
+    result.and_then(|object| unsafe { Object::answered(held(), object) })
 }
 
 /// What CPython is answered where it wants a status.

@@ -12,16 +12,16 @@ use std::time::Duration;
 use pyo3::Python;
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyType_Slot};
 
-use super::ops::{self, Raw, answer, refuse};
+use super::ops::{self, Raw, answer, answered, refuse};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
 use super::state::Task;
-use super::tasklet_type::extent;
 use super::wait;
-use crate::arguments;
-use crate::class::{self, Class, method, no_property, property};
+use crate::arguments::{Call, Creation};
+use crate::class::{self, Class, no_property};
 use crate::gate::monotonic_ns;
-use crate::object::{Kind, Pending};
+use crate::object::{Answer, Kind, Object, Pending};
+use crate::row::{method, property};
 use crate::shelf::Key;
 use crate::table::Table;
 
@@ -130,13 +130,8 @@ impl Class for Face {
     const DOC: &'static CStr = c"Reply()\n--\n\nA callback that a tasklet waits for.";
     const KEY: Key = Key::Reply;
 
-    fn new(
-        py: Python<'_>,
-        positional: *mut PyObject,
-        named: *mut PyObject,
-    ) -> Result<Self, Pending> {
-        // SAFETY: CPython calls `__new__` with such.
-        unsafe { arguments::bind_tuple::<0>(py, "Reply", [], 0, positional, named) }?;
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let [] = call.bind("Reply", [], 0)?;
         Ok(Self(Reply::new()))
     }
 
@@ -164,14 +159,14 @@ impl Class for Face {
 static TABLE: Table<[PyMethodDef; 2]> = Table::new([
     method(
         c"wait",
-        wait_for,
+        Face::wait,
         c"wait($self, /, timeout=None)\n--\n\nWhat it was called with, as a tuple; suspends this tasklet until it was. TimeoutError if the time passes first.",
     ),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[ffi::PyGetSetDef; 2]> = Table::new([
-    property(c"done", done, c"Whether it was called, and nobody has waited for that since."),
+    property(c"done", Face::done, c"Whether it was called, and nobody has waited for that since."),
     no_property(),
 ]);
 
@@ -195,29 +190,17 @@ unsafe extern "C" fn call(object: Raw, positional: Raw, named: Raw) -> Raw {
     ops::new_none()
 }
 
-unsafe extern "C" fn wait_for(
-    object: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    // SAFETY: what CPython called with.
-    let bound =
-        unsafe { arguments::bind(ops::held(), "wait", [c"timeout"], 0, args, count, names) };
-    answer(bound.and_then(|[timeout]| {
-        // SAFETY: an argument, or null.
-        let timeout = unsafe { arguments::timeout(ops::held(), timeout) }?;
-        let given = if names.is_null() { extent(args, count) } else { ptr::null() };
-        // SAFETY: CPython calls a method of an object of the type, which its caller keeps.
-        let value = unsafe { of(object) }.wait_here(timeout, given)?;
+impl Face {
+    fn wait<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [timeout] = call.bind("wait", [c"timeout"], 0)?;
+        let value = self.0.wait_here(timeout.timeout()?, call.extent())?;
         if value.is_null() {
             return ops::raise(Kind::Timeout, "no reply came in time");
         }
-        Ok(value)
-    }))
-}
+        answered(Ok(value))
+    }
 
-unsafe extern "C" fn done(object: Raw, _: *mut c_void) -> Raw {
-    // SAFETY: CPython asks an object of the type.
-    ops::truth(unsafe { of(object) }.is_there())
+    fn done<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Ok(Object::flag(py, self.0.is_there()))
+    }
 }

@@ -9,7 +9,7 @@ use super::kinds::BombObject;
 use super::ops::{self, Raw, answer};
 use super::scheduler::Scheduler;
 use super::{bomb, watchdog};
-use crate::arguments;
+use crate::arguments::Creation;
 use crate::class::{getters, method_alone, no_property, property, slot};
 use crate::table::Table;
 
@@ -71,13 +71,10 @@ unsafe extern "C" fn new_bomb(_: *mut ffi::PyTypeObject, args: Raw, kwargs: Raw)
     }
     let names = [c"type", c"value", c"traceback"];
     // SAFETY: a tuple, and a dict or null.
-    let bound = unsafe { arguments::bind_tuple(ops::held(), "bomb", names, 0, args, kwargs) };
-    answer(bound.and_then(|[kind, value, traceback]| {
-        bomb::new(ops::Parts {
-            kind: ops::xincref(kind),
-            value: ops::xincref(value),
-            traceback: ops::xincref(traceback),
-        })
+    let call = unsafe { Creation::new(ops::held(), args, kwargs) };
+    answer(call.bind("bomb", names, 0).and_then(|parts| {
+        let [kind, value, traceback] = parts.map(|part| ops::xincref(part.as_ptr()));
+        bomb::new(ops::Parts { kind, value, traceback })
     }))
 }
 

@@ -6,18 +6,19 @@ use core::ptr;
 use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
 use super::kinds;
-use super::ops::{self, Raw, answer, raise, status};
+use super::ops::{self, Raw, answer, answered, raise, status};
 use super::raw::or_none;
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::trace::{self, Which};
 use super::{context, pickle, task, thread, throw, watchdog};
-use crate::arguments;
+use crate::arguments::{self, Argument, Call, Creation};
 use crate::class::{
-    getters, method, method_alone, method_fast, method_of_one, method_of_tuple, no_property,
-    property, settable, setters, slot,
+    getters, method_alone, method_fast, method_of_one, method_of_tuple, no_property, property,
+    settable, setters, slot,
 };
-use crate::object::{Kind, Pending};
+use crate::object::{Answer, Kind, Object, Pending};
+use crate::row;
 use crate::table::Table;
 
 // What may suspend its caller is of the kind whose arguments lie on the caller's stack of values: by their
@@ -29,10 +30,10 @@ static METHODS: Table<[PyMethodDef; 19]> = Table::new([
     method_alone(c"remove", remove, c"remove()\n--\n\nTake it out of the run queue."),
     method_of_one(c"set_atomic", set_atomic, c"set_atomic(flag, /)\n--\n\nKeep the watchdog from interrupting it, or not; return what was before."),
     method_of_one(c"set_ignore_nesting", set_ignore_nesting, c"set_ignore_nesting(flag, /)\n--\n\nLet the watchdog interrupt it inside calls from C, or not; return what was before."),
-    method(c"throw", throw_it, c"throw(exc, val=None, tb=None, pending=False)\n--\n\nRaise an exception in it, at once or when its turn comes."),
+    row::function(c"throw", throw_it, c"throw(exc, val=None, tb=None, pending=False)\n--\n\nRaise an exception in it, at once or when its turn comes."),
     method_fast(c"raise_exception", raise_exception, c"raise_exception(exc, /, *args)\n--\n\nRaise exc(*args) in it, at once."),
-    method(c"kill", kill, c"kill(pending=False)\n--\n\nRaise TaskletExit in it, at once or when its turn comes."),
-    method(c"bind", bind, c"bind(func=None, args=None, kwargs=None)\n--\n\nBind it to a function, and to arguments; with None for all, unbind it."),
+    row::function(c"kill", kill, c"kill(pending=False)\n--\n\nRaise TaskletExit in it, at once or when its turn comes."),
+    row::function(c"bind", bind, c"bind(func=None, args=None, kwargs=None)\n--\n\nBind it to a function, and to arguments; with None for all, unbind it."),
     method_of_tuple(c"setup", setup, c"setup(*args, **kwargs)\n--\n\nGive it its arguments and put it into the run queue."),
     method_alone(c"__reduce__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
     method_of_one(c"__reduce_ex__", reduce, c"State for pickle: of a tasklet that has not begun, or has ended."),
@@ -174,10 +175,13 @@ unsafe extern "C" fn new(class: *mut ffi::PyTypeObject, _: Raw, _: Raw) -> Raw {
 unsafe extern "C" fn init(object: Raw, args: Raw, kwargs: Raw) -> c_int {
     let names = [c"func", c"args", c"kwargs"];
     // SAFETY: a tuple, and a dict or null.
-    let bound = unsafe { arguments::bind_tuple(ops::held(), "tasklet", names, 0, args, kwargs) };
+    let call = unsafe { Creation::new(ops::held(), args, kwargs) };
     // SAFETY: a tasklet.
     let task = unsafe { of(object) };
-    status(bound.and_then(|[function, args, kwargs]| task::bind(task, function, args, kwargs)))
+    status(call.bind("tasklet", names, 0).and_then(|bound| {
+        let [function, args, kwargs] = bound.map(Argument::as_ptr);
+        task::bind(task, function, args, kwargs)
+    }))
 }
 
 unsafe extern "C" fn dealloc(object: Raw) {
@@ -315,37 +319,22 @@ unsafe extern "C" fn setup(object: Raw, args: Raw, kwargs: Raw) -> Raw {
     answer(task::setup(task, args, kwargs).map(|()| task.new_ref()))
 }
 
-unsafe extern "C" fn bind(
-    object: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    let known = [c"func", c"args", c"kwargs"];
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(ops::held(), "bind", known, 0, args, count, names) };
+fn bind(call: Call<'_>) -> Answer<'_> {
+    let bound = call.bind("bind", [c"func", c"args", c"kwargs"], 0)?;
+    let [function, args, kwargs] = bound.map(Argument::as_ptr);
     // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    answer(bound.and_then(|[function, args, kwargs]| {
-        task::bind(task, function, args, kwargs).map(|()| task.new_ref())
-    }))
+    let task = unsafe { of(call.this()) };
+    task::bind(task, function, args, kwargs)?;
+    Ok(call.itself())
 }
 
-unsafe extern "C" fn throw_it(
-    object: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    let known = [c"exc", c"val", c"tb", c"pending"];
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(ops::held(), "throw", known, 1, args, count, names) };
+fn throw_it(call: Call<'_>) -> Answer<'_> {
+    let bound = call.bind("throw", [c"exc", c"val", c"tb", c"pending"], 1)?;
+    let [kind, value, traceback, _] = bound.map(Argument::as_ptr);
+    let pending = bound[3].truth(false)?;
     // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    answer(bound.and_then(|[kind, value, traceback, pending]| {
-        let pending = !pending.is_null() && ops::is_true(pending)?;
-        throw::throw_parts(task, pending, kind, value, traceback)
-    }))
+    let task = unsafe { of(call.this()) };
+    answered(throw::throw_parts(task, pending, kind, value, traceback))
 }
 
 unsafe extern "C" fn raise_exception(object: Raw, args: *const Raw, count: ffi::Py_ssize_t) -> Raw {
@@ -365,32 +354,17 @@ unsafe extern "C" fn raise_exception(object: Raw, args: *const Raw, count: ffi::
 
 /// The arguments but the first, as a tuple. Owned.
 pub(super) fn rest_of(args: *const Raw, count: ffi::Py_ssize_t) -> Result<Raw, Pending> {
-    // SAFETY: Python is held.
-    let tuple = ops::check(unsafe { ffi::PyTuple_New(count - 1) })?;
-    for index in 1..count {
-        // SAFETY: there are `count` of them.
-        let item = unsafe { *args.wrapping_offset(index) };
-        // SAFETY: a new tuple, an index within it, and a reference that it takes.
-        unsafe { ffi::PyTuple_SetItem(tuple, index - 1, ops::incref(item)) };
-    }
-    Ok(tuple)
+    // SAFETY: there are `count` of them, one at least.
+    let args = unsafe { core::slice::from_raw_parts(args, count.unsigned_abs()) };
+    // SAFETY: all are alive.
+    unsafe { arguments::tuple(ops::held(), &args[1..]) }.map(Object::into_ptr)
 }
 
-unsafe extern "C" fn kill(
-    object: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    // SAFETY: what CPython called with.
-    let bound =
-        unsafe { arguments::bind(ops::held(), "kill", [c"pending"], 0, args, count, names) };
+fn kill(call: Call<'_>) -> Answer<'_> {
+    let [pending] = call.bind("kill", [c"pending"], 0)?;
+    let pending = pending.truth(false)?;
     // SAFETY: a tasklet.
-    let task = unsafe { of(object) };
-    answer(bound.and_then(|[pending]| {
-        let pending = !pending.is_null() && ops::is_true(pending)?;
-        throw::kill(task, pending)
-    }))
+    answered(throw::kill(unsafe { of(call.this()) }, pending))
 }
 
 unsafe extern "C" fn reduce(object: Raw, _: Raw) -> Raw {

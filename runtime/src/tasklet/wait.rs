@@ -21,17 +21,18 @@ use pyo3_ffi::{self as ffi, PyMethodDef};
 
 use super::bell::Bell;
 use super::channel::{self, Channel};
-use super::ops::{self, Raw, answer, raise};
+use super::ops::{self, Raw, answer, answered, raise};
 use super::raw::Failed;
 use super::scheduler::Scheduler;
 use super::state::Task;
 use super::tasklet_type::extent;
 use super::watches::Watches;
 use super::{kinds, schedule, thread};
-use crate::arguments;
-use crate::class::{method, method_fast};
+use crate::arguments::{Argument, Call};
+use crate::class::method_fast;
 use crate::gate::monotonic_ns;
-use crate::object::{Kind, Pending};
+use crate::object::{Answer, Kind, Pending};
+use crate::row;
 
 /// A thread whose loop nobody turns looks after those who wait once in so many switches.
 const NOW_AND_THEN: u32 = 32;
@@ -276,7 +277,7 @@ pub(crate) const METHODS: [PyMethodDef; 2] = [
         py_sleep,
         c"sleep(seconds, /)\n--\n\nSuspend this tasklet for so long; the others run meanwhile.",
     ),
-    method(
+    row::function(
         c"wait_fd",
         py_wait_fd,
         c"wait_fd(fd, events, timeout=None)\n--\n\nSuspend this tasklet until a descriptor is ready for one of the events, which are select.POLLIN and its like; return those it is ready for, or 0 if the time passed.",
@@ -289,32 +290,19 @@ unsafe extern "C" fn py_sleep(_: Raw, args: *const Raw, count: ffi::Py_ssize_t) 
         return answer(raise(Kind::Type, "sleep() takes a number of seconds"));
     }
     // SAFETY: an argument.
-    let time = unsafe { arguments::timeout(ops::held(), seconds) };
-    answer(time.and_then(|time| {
+    let seconds = unsafe { Argument::lent(ops::held(), seconds) };
+    answer(seconds.timeout().and_then(|time| {
         sleep_here(time, extent(args, count))?;
         Ok(ops::new_none())
     }))
 }
 
-unsafe extern "C" fn py_wait_fd(
-    _: Raw,
-    args: *const Raw,
-    count: ffi::Py_ssize_t,
-    names: Raw,
-) -> Raw {
-    let known = [c"fd", c"events", c"timeout"];
-    // SAFETY: what CPython called with.
-    let bound = unsafe { arguments::bind(ops::held(), "wait_fd", known, 2, args, count, names) };
-    answer(bound.and_then(|[fd, events, timeout]| {
-        // SAFETY: an object; anything but an int or what has a fileno() is refused.
-        let fd = unsafe { ffi::PyObject_AsFileDescriptor(fd) };
-        ops::check_status(fd)?;
-        // SAFETY: an argument.
-        let events = unsafe { arguments::number(ops::held(), "events", events, 0, 0) }?;
-        // SAFETY: an argument, or null.
-        let timeout = unsafe { arguments::timeout(ops::held(), timeout) }?;
-        let given = if names.is_null() { extent(args, count) } else { ptr::null() };
-        let ready = wait_fd_here(fd, events, timeout, given)?;
-        ops::check(ops::unsigned(ready.into()))
-    }))
+fn py_wait_fd(call: Call<'_>) -> Answer<'_> {
+    let [fd, events, timeout] = call.bind("wait_fd", [c"fd", c"events", c"timeout"], 2)?;
+    // SAFETY: an object; anything but an int or what has a fileno() is refused.
+    let fd = unsafe { ffi::PyObject_AsFileDescriptor(fd.as_ptr()) };
+    ops::check_status(fd)?;
+    let ready =
+        wait_fd_here(fd, events.number("events", 0, 0)?, timeout.timeout()?, call.extent())?;
+    answered(ops::check(ops::unsigned(ready.into())))
 }

@@ -16,7 +16,7 @@ use super::operation::{Core, MakeOutcome, Outcome};
 use super::python;
 use crate::error::{Error, Status};
 use crate::gate::{Raised, Ref, control};
-use crate::object::{self, Kind, Object, Pending};
+use crate::object::{self, Object, Pending};
 use crate::table::Table;
 
 const PROMISE: &CStr = c"raddle.promise";
@@ -160,8 +160,7 @@ fn hand_over(
     if python::asks(py, asyncio, c"is_closed")? {
         return Ok(()); // Nobody awaits anything on it any more.
     }
-    let name = Object::text(py, &name.to_string_lossy())
-        .map_err(|object::Raised(line)| Pending::new(py, Kind::Runtime, &line))?;
+    let name = Object::text(py, &name.to_string_lossy()).map_err(|raised| raised.set(py))?;
     let settle = function(py, &SETTLE, None)?;
     let arguments = [settle.as_ptr(), future, name.as_ptr(), value.as_ptr()];
     python::call_method(py, asyncio, c"call_soon_threadsafe", &arguments).map(drop)

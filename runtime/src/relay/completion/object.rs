@@ -2,29 +2,27 @@
 
 use core::ffi::CStr;
 use core::num::NonZeroU32;
-use core::ptr;
 use std::time::Duration;
 
 use pyo3::{Bound, PyAny, Python};
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject, PyType_Slot};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyType_Slot};
 
 use super::drain::{Budget, DrainError};
 use super::entry::Work;
 use super::python::{self, reference};
 use super::queue::{Completions, Full, Why};
-use crate::arguments;
+use crate::arguments::{self, Call, Creation};
 use crate::class::{self, Class};
 use crate::cpython;
 use crate::error::{Error, Status};
 use crate::gate::{self, Raised};
-use crate::object::{self, Kind, Object, Pending};
+use crate::object::{Answer, Kind, Object, Pending};
+use crate::row::{method, method_alone, property};
 use crate::shelf::Key;
 use crate::table::Table;
 
 /// What adds the type to the module.
 pub(crate) const ADD: class::Add = class::add::<Face>;
-
-type Answer<'py> = Result<Object<'py>, Pending>;
 
 /// A queue, as an object has it.
 pub(super) struct Face(Completions);
@@ -36,25 +34,15 @@ impl Class for Face {
         With a capacity, posting waits while the queue is full.";
     const KEY: Key = Key::Completions;
 
-    fn new(
-        py: Python<'_>,
-        arguments: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let py = call.py();
         if !cpython::is_main_interpreter(py) {
             let line =
                 "queues of completions belong to the main interpreter: raddle serves no other";
             return Err(Pending::new(py, Kind::Runtime, line));
         }
-        // SAFETY: what CPython called the type with.
-        let [capacity] = unsafe {
-            arguments::bind_tuple(py, "Completions", [c"capacity"], 0, arguments, keywords)
-        }?;
-        // SAFETY: Python is held.
-        let is_none = capacity == unsafe { ffi::Py_None() };
-        let capacity = if is_none { ptr::null_mut() } else { capacity };
-        // SAFETY: null or alive.
-        let number = unsafe { arguments::number(py, "capacity", capacity, 1, 0) }?;
+        let [capacity] = call.bind("Completions", [c"capacity"], 0)?;
+        let number = capacity.unless_none().number("capacity", 1, 0)?;
         let made = NonZeroU32::new(number).map_or_else(Completions::new, Completions::bounded);
         made.map(Self).map_err(|error| python::raise_error(py, &error))
     }
@@ -69,176 +57,91 @@ impl Class for Face {
 }
 
 static METHODS: Table<[PyMethodDef; 12]> = Table::new([
-    class::method(c"post", post, c"post($self, callable, /, *args)\n--\n\n\
+    method(c"post", Face::post, c"post($self, callable, /, *args)\n--\n\n\
         Have callable(*args) called by whoever owns the queue. Waits for a place if the queue is full."),
-    class::method(c"try_post", try_post, c"try_post($self, callable, /, *args)\n--\n\n\
+    method(c"try_post", Face::try_post, c"try_post($self, callable, /, *args)\n--\n\n\
         As post(), without waiting; say whether there was a place."),
-    class::method(c"attach", attach, c"attach($self, loop=None)\n--\n\n\
+    method(c"attach", Face::attach, c"attach($self, loop=None)\n--\n\n\
         Have an asyncio loop run what is posted: the running one, unless another is given."),
-    class::method(c"detach", detach, c"detach($self, loop=None)\n--\n\n\
+    method(c"detach", Face::detach, c"detach($self, loop=None)\n--\n\n\
         Take the queue from its loop; what is posted stays in it."),
-    class::method(c"drain", drain, c"drain($self, count=None, seconds=None)\n--\n\n\
+    method(c"drain", Face::drain, c"drain($self, count=None, seconds=None)\n--\n\n\
         Run what was posted, at most count of them and about as long as said; say how many ran."),
-    class::method(c"_drain_on", drain_on, c"Run what was posted, for a loop."),
-    class::method_alone(c"close", close, c"close($self)\n--\n\n\
+    method(c"_drain_on", Face::drain_on, c"Run what was posted, for a loop."),
+    method_alone(c"close", Face::close, c"close($self)\n--\n\n\
         Refuse from now on, and drop what was not run."),
-    class::method_alone(c"fileno", fileno, c"fileno($self)\n--\n\n\
+    method_alone(c"fileno", Face::fileno, c"fileno($self)\n--\n\n\
         The descriptor that is readable while there is something to drain."),
-    class::method_alone(c"statistics", statistics, c"statistics($self)\n--\n\n\
+    method_alone(c"statistics", Face::statistics, c"statistics($self)\n--\n\n\
         What went through the queue, as a dict of ints."),
-    class::method_alone(c"__enter__", enter, c"Return the queue itself."),
-    class::method(c"__exit__", exit, c"Close the queue."),
+    method(c"__enter__", Face::enter, c"Return the queue itself."),
+    method(c"__exit__", Face::exit, c"Close the queue."),
     PyMethodDef::zeroed(),
 ]);
 
 static PROPERTIES: Table<[ffi::PyGetSetDef; 3]> = Table::new([
-    class::property(c"closed", closed, c"Whether it was closed."),
-    class::property(c"capacity", capacity, c"How many it holds at most, or None."),
+    property(c"closed", Face::closed, c"Whether it was closed."),
+    property(c"capacity", Face::capacity, c"How many it holds at most, or None."),
     class::no_property(),
 ]);
 
-/// What a method is called with.
-///
-/// # Safety
-///
-/// `object` is one of this type, alive during the call.
-unsafe fn queue<'a>(object: *mut PyObject) -> (Python<'a>, &'a Completions) {
-    // SAFETY: CPython calls methods with Python held.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: by the caller's promise.
-    let Face(queue) = unsafe { class::value(object) };
-    (py, queue)
-}
-
 /// `callable` and the tuple of what follows it.
-///
-/// # Safety
-///
-/// What CPython called a method with.
-unsafe fn call_of(
-    py: Python<'_>,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> Result<Work, Pending> {
-    if !keywords.is_null() {
+fn call_of(call: Call<'_>) -> Result<Work, Pending> {
+    let py = call.py();
+    if call.is_named() {
         let line = "a completion takes no keyword arguments: wrap them with functools.partial";
         return Err(Pending::new(py, Kind::Type, line));
     }
-    if count < 1 {
+    let Some((callable, rest)) = call.positional().split_first() else {
         return Err(Pending::new(py, Kind::Type, "there is no callable to post"));
-    }
-    // SAFETY: there is at least one.
-    let callable = unsafe { *arguments };
+    };
     // SAFETY: alive.
-    let Some(callable) = (unsafe { Object::borrowed(py, callable) }) else {
+    if unsafe { ffi::PyCallable_Check(*callable) } == 0 {
+        return Err(Pending::new(py, Kind::Type, "the object to post is not callable"));
+    }
+    // SAFETY: alive.
+    let Some(callable) = (unsafe { Object::borrowed(py, *callable) }) else {
         return Err(Pending::is_set());
     };
     // SAFETY: alive.
-    if unsafe { ffi::PyCallable_Check(callable.as_ptr()) } == 0 {
-        return Err(Pending::new(py, Kind::Type, "the object to post is not callable"));
-    }
-    // SAFETY: Python is held.
-    let tuple = unsafe { ffi::PyTuple_New(count - 1) };
-    // SAFETY: as that function returns.
-    let tuple = unsafe { Object::answered(py, tuple) }?;
-    for index in 1..count {
-        // SAFETY: there are `count` of them.
-        let argument = unsafe { *arguments.wrapping_offset(index) };
-        // SAFETY: alive.
-        unsafe { ffi::Py_INCREF(argument) };
-        // SAFETY: a fresh tuple that nobody else has seen, a place in it, and an owned reference.
-        unsafe { ffi::PyTuple_SetItem(tuple.as_ptr(), index - 1, argument) };
-    }
+    let tuple = unsafe { arguments::tuple(py, rest) }?;
     Ok(Work::Python(reference(py, callable), reference(py, tuple)))
 }
 
-unsafe extern "C" fn post(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    // SAFETY: what CPython called this with.
-    let work = unsafe { call_of(py, arguments, count, keywords) };
-    object::answer(work.and_then(|work| match queue.submit(work, Full::Wait(None)) {
-        Ok(()) => Ok(Object::none(py)),
-        Err((why, _)) => Err(python::raise(py, why)),
-    }))
-}
-
-unsafe extern "C" fn try_post(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    // SAFETY: what CPython called this with.
-    let work = unsafe { call_of(py, arguments, count, keywords) };
-    object::answer(work.and_then(|work| match queue.submit(work, Full::Refuse) {
-        Ok(()) => Ok(Object::flag(py, true)),
-        Err((Why::Full, _)) => Ok(Object::flag(py, false)),
-        Err((why, _)) => Err(python::raise(py, why)),
-    }))
-}
-
 /// The loop that was given, or the running one.
-///
-/// # Safety
-///
-/// What CPython called a method with.
-unsafe fn loop_of<'py>(
-    py: Python<'py>,
-    function: &str,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> Result<Option<Object<'py>>, Pending> {
-    // SAFETY: by the caller's promise.
-    let bound = unsafe { arguments::bind(py, function, [c"loop"], 0, arguments, count, keywords) };
-    let [given] = bound?;
-    // SAFETY: Python is held.
-    if given == unsafe { ffi::Py_None() } {
-        return Ok(None);
+fn loop_of<'py>(call: Call<'py>, function: &str) -> Result<Option<Object<'py>>, Pending> {
+    let [given] = call.bind(function, [c"loop"], 0)?;
+    Ok(given.unless_none().object())
+}
+
+impl Face {
+    fn post<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        match self.0.submit(call_of(call)?, Full::Wait(None)) {
+            Ok(()) => Ok(Object::none(call.py())),
+            Err((why, _)) => Err(python::raise(call.py(), why)),
+        }
     }
-    // SAFETY: null, or alive.
-    Ok(unsafe { Object::borrowed(py, given) })
-}
 
-unsafe extern "C" fn attach(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    // SAFETY: what CPython called this with.
-    let given = unsafe { loop_of(py, "attach", arguments, count, keywords) };
-    object::answer(given.and_then(|given| {
-        let asyncio = given.map_or_else(|| python::running_loop(py), Ok)?;
-        let callback = python::attribute(py, this, c"_drain_on")?;
-        queue.attach_loop(py, &asyncio, &callback)?;
+    fn try_post<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        match self.0.submit(call_of(call)?, Full::Refuse) {
+            Ok(()) => Ok(Object::flag(call.py(), true)),
+            Err((Why::Full, _)) => Ok(Object::flag(call.py(), false)),
+            Err((why, _)) => Err(python::raise(call.py(), why)),
+        }
+    }
+
+    fn attach<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let py = call.py();
+        let asyncio = loop_of(call, "attach")?.map_or_else(|| python::running_loop(py), Ok)?;
+        let callback = python::attribute(py, call.this(), c"_drain_on")?;
+        self.0.attach_loop(py, &asyncio, &callback)?;
         Ok(Object::none(py))
-    }))
-}
+    }
 
-unsafe extern "C" fn detach(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    // SAFETY: what CPython called this with.
-    let given = unsafe { loop_of(py, "detach", arguments, count, keywords) };
-    object::answer(given.and_then(|given| {
-        let owner = queue.asyncio(py);
+    fn detach<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let py = call.py();
+        let given = loop_of(call, "detach")?;
+        let owner = self.0.asyncio(py);
         let is_owner = match (&given, &owner) {
             (_, None) => false,
             (None, Some(_)) => true,
@@ -248,55 +151,75 @@ unsafe extern "C" fn detach(
             let line = "the queue is not attached to this loop";
             return Err(Pending::new(py, Kind::Runtime, line));
         }
-        queue.detach_loop(py)?;
+        self.0.detach_loop(py)?;
         Ok(Object::none(py))
-    }))
-}
-
-unsafe extern "C" fn drain(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    let names = [c"count", c"seconds"];
-    // SAFETY: what CPython called this with.
-    let bound = unsafe { arguments::bind(py, "drain", names, 0, arguments, count, keywords) };
-    object::answer(bound.and_then(|[most, seconds]| {
-        // SAFETY: Python is held.
-        let most = if most == unsafe { ffi::Py_None() } { ptr::null_mut() } else { most };
-        // SAFETY: null or alive.
-        let count = unsafe { arguments::number(py, "count", most, 0, u32::MAX) }?;
-        // SAFETY: null or alive.
-        let time = unsafe { arguments::timeout(py, seconds) }?.unwrap_or(Duration::MAX);
-        run(py, queue, Budget { count, time }, None)
-    }))
-}
-
-unsafe extern "C" fn drain_on(
-    this: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    _keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    if count != 1 {
-        return object::answer(Err(Pending::new(py, Kind::Type, "_drain_on() takes a loop")));
     }
-    // SAFETY: there is one.
-    let asyncio = unsafe { *arguments };
-    // SAFETY: alive during the call.
-    let asyncio = unsafe { Bound::from_borrowed_ptr(py, asyncio) };
-    let ran = run(py, queue, Budget::default(), Some(&asyncio));
-    object::answer(ran.and_then(|ran| {
-        if queue.is_closed() {
-            queue.detach_loop(py)?;
+
+    fn drain<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [most, seconds] = call.bind("drain", [c"count", c"seconds"], 0)?;
+        let count = most.unless_none().number("count", 0, u32::MAX)?;
+        let time = seconds.timeout()?.unwrap_or(Duration::MAX);
+        run(call.py(), &self.0, Budget { count, time }, None)
+    }
+
+    fn drain_on<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let py = call.py();
+        let [asyncio] = call.positional() else {
+            return Err(Pending::new(py, Kind::Type, "_drain_on() takes a loop"));
+        };
+        // SAFETY: alive during the call.
+        let asyncio = unsafe { Bound::from_borrowed_ptr(py, *asyncio) };
+        let ran = run(py, &self.0, Budget::default(), Some(&asyncio))?;
+        if self.0.is_closed() {
+            self.0.detach_loop(py)?;
         }
         Ok(ran)
-    }))
+    }
+
+    fn close<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        self.0.close_held(py);
+        Ok(Object::none(py))
+    }
+
+    fn fileno<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        python::integer(py, self.0.fd().into())
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        let stats = self.0.stats();
+        let figures = [
+            ("ran", stats.ran),
+            ("raised", stats.raised),
+            ("discarded", stats.discarded),
+            ("refused", stats.refused),
+            ("wakeups", stats.wakeups),
+            ("drains", stats.drains),
+            ("largest", stats.largest),
+            ("waits", stats.waits),
+        ];
+        let figures = figures.map(|(name, figure)| (name, Object::integer(py, figure)));
+        Object::dict(py, figures).map_err(|raised| raised.set(py))
+    }
+
+    fn enter<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        let [] = call.bind("__enter__", [], 0)?;
+        Ok(call.itself())
+    }
+
+    fn exit<'py>(&self, call: Call<'py>) -> Answer<'py> {
+        self.close(call.py())
+    }
+
+    fn closed<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        Ok(Object::flag(py, self.0.is_closed()))
+    }
+
+    fn capacity<'py>(&self, py: Python<'py>) -> Answer<'py> {
+        match self.0.capacity() {
+            None => Ok(Object::none(py)),
+            Some(capacity) => python::integer(py, capacity.get().into()),
+        }
+    }
 }
 
 /// Drains inside an entry of the gate's, so that a stop knows of it.
@@ -360,68 +283,4 @@ impl Completions {
             raised.report(&nothing);
         }
     }
-}
-
-unsafe extern "C" fn close(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    queue.close_held(py);
-    Object::none(py).into_ptr()
-}
-
-unsafe extern "C" fn fileno(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    object::answer(python::integer(py, queue.fd().into()))
-}
-
-unsafe extern "C" fn statistics(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    let stats = queue.stats();
-    let figures = [
-        ("ran", stats.ran),
-        ("raised", stats.raised),
-        ("discarded", stats.discarded),
-        ("refused", stats.refused),
-        ("wakeups", stats.wakeups),
-        ("drains", stats.drains),
-        ("largest", stats.largest),
-        ("waits", stats.waits),
-    ];
-    let figures = figures.map(|(name, figure)| (name, Object::integer(py, figure)));
-    object::answer(
-        Object::dict(py, figures)
-            .map_err(|object::Raised(line)| Pending::new(py, Kind::Runtime, &line)),
-    )
-}
-
-unsafe extern "C" fn enter(this: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    // SAFETY: Python is held, and the object alive.
-    unsafe { ffi::Py_NewRef(this) }
-}
-
-unsafe extern "C" fn exit(
-    this: *mut PyObject,
-    _arguments: *const *mut PyObject,
-    _count: Py_ssize_t,
-    _keywords: *mut PyObject,
-) -> *mut PyObject {
-    // SAFETY: as this function's caller calls it.
-    unsafe { close(this, ptr::null_mut()) }
-}
-
-unsafe extern "C" fn closed(this: *mut PyObject, _: *mut core::ffi::c_void) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    object::answer(Ok(Object::flag(py, queue.is_closed())))
-}
-
-unsafe extern "C" fn capacity(this: *mut PyObject, _: *mut core::ffi::c_void) -> *mut PyObject {
-    // SAFETY: CPython calls this with an object of the type.
-    let (py, queue) = unsafe { queue(this) };
-    object::answer(match queue.capacity() {
-        None => Ok(Object::none(py)),
-        Some(capacity) => python::integer(py, capacity.get().into()),
-    })
 }

@@ -4,46 +4,32 @@ use core::ptr;
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
-use pyo3_ffi::{self as ffi, Py_ssize_t, PyMethodDef, PyObject};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
 
 use super::level::{BANDS, Level};
 use super::outward::{self, Outward};
 use super::{Fields, Record, Target, Value, desk, worker};
-use crate::arguments::{Bound, bind, timeout};
-use crate::class::{method, method_alone};
+use crate::arguments::{Argument, Call};
 use crate::cpython;
 use crate::gate::control;
-use crate::object::{self, Kind, Object, Pending, Raised};
+use crate::object::{Answer, Kind, Object, Pending};
+use crate::row::{function, function_alone};
 
 /// The rows for the method table of `_raddle`.
 pub(crate) const METHODS: [PyMethodDef; 8] = [
-    method_alone(c"log_start", log_start, c"Start the log's worker."),
-    method(c"log_stop", log_stop, c"Stop the log's worker; say whether all was handed over."),
-    method(c"log_flush", log_flush, c"Wait until all is handed over; say whether it is."),
-    method_alone(c"log_stats", log_stats, c"What became of the records, as a dict."),
-    method(c"log_write", log_write, c"Push a record."),
-    method(c"log_refresh", log_refresh, c"Ask threshold(name) for each target that there is."),
-    method(c"log_has_sink", log_has_sink, c"Whether the host offers a log of this name."),
-    method(c"log_send", log_send, c"Send a record to a log of the host's."),
+    function_alone(c"log_start", log_start, c"Start the log's worker."),
+    function(c"log_stop", log_stop, c"Stop the log's worker; say whether all was handed over."),
+    function(c"log_flush", log_flush, c"Wait until all is handed over; say whether it is."),
+    function_alone(c"log_stats", log_stats, c"What became of the records, as a dict."),
+    function(c"log_write", log_write, c"Push a record."),
+    function(c"log_refresh", log_refresh, c"Ask threshold(name) for each target that there is."),
+    function(c"log_has_sink", log_has_sink, c"Whether the host offers a log of this name."),
+    function(c"log_send", log_send, c"Send a record to a log of the host's."),
 ];
 
-type Answer<'py> = Result<Object<'py>, Pending>;
-
-/// Runs the body of a function that Python calls.
-fn run(body: impl FnOnce(Python<'_>) -> Answer<'_>) -> *mut PyObject {
-    // SAFETY: CPython calls the functions of a module with Python held.
-    object::answer(body(unsafe { Python::assume_attached() }))
-}
-
-fn made<'py>(py: Python<'py>, result: object::Result<Object<'py>>) -> Answer<'py> {
-    result.map_err(|Raised(line)| Pending::new(py, Kind::Runtime, &line))
-}
-
-unsafe extern "C" fn log_start(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    run(|py| match worker::start() {
-        Ok(()) => Ok(Object::none(py)),
-        Err(error) => Err(Pending::new(py, Kind::Runtime, error.message())),
-    })
+fn log_start(py: Python<'_>) -> Answer<'_> {
+    worker::start().map_err(|error| Pending::new(py, Kind::Runtime, error.message()))?;
+    Ok(Object::none(py))
 }
 
 /// Refuses to wait where the worker cannot be let in: code of a subinterpreter is not what gives Python up
@@ -69,69 +55,50 @@ fn wait<'py>(
     loop {
         let left = deadline.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()));
         if wait(left.min(SLICE)) {
-            return made(py, Object::truth(py, true));
+            return Ok(Object::flag(py, true));
         }
         // SAFETY: Python is held.
         if unsafe { ffi::PyErr_CheckSignals() } != 0 {
             return Err(Pending::is_set());
         }
         if control::is_past(deadline) || worker::is_handing() {
-            return made(py, Object::truth(py, false));
+            return Ok(Object::flag(py, false));
         }
     }
 }
 
-unsafe extern "C" fn log_stop(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    run(|py| {
-        may_wait(py)?;
-        // SAFETY: what CPython called with.
-        let [limit] = unsafe { bind(py, "stop", [c"timeout"], 0, arguments, count, keywords) }?;
-        // SAFETY: null or alive.
-        let limit = unsafe { timeout(py, limit) }?;
-        let Some(goal) = worker::ask_to_stop() else { return made(py, Object::truth(py, false)) };
-        wait(py, limit, worker::wait_for_end)?;
-        made(py, Object::truth(py, worker::let_go(goal)))
-    })
+fn log_stop(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
+    may_wait(py)?;
+    let [limit] = call.bind("stop", [c"timeout"], 0)?;
+    let limit = limit.timeout()?;
+    let Some(goal) = worker::ask_to_stop() else { return Ok(Object::flag(py, false)) };
+    wait(py, limit, worker::wait_for_end)?;
+    Ok(Object::flag(py, worker::let_go(goal)))
 }
 
-unsafe extern "C" fn log_flush(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    run(|py| {
-        may_wait(py)?;
-        // SAFETY: what CPython called with.
-        let [limit] = unsafe { bind(py, "flush", [c"timeout"], 0, arguments, count, keywords) }?;
-        // SAFETY: null or alive.
-        let limit = unsafe { timeout(py, limit) }?;
-        let goal = worker::goal();
-        wait(py, limit, |slice| worker::flush_to(goal, slice))
-    })
+fn log_flush(call: Call<'_>) -> Answer<'_> {
+    may_wait(call.py())?;
+    let [limit] = call.bind("flush", [c"timeout"], 0)?;
+    let limit = limit.timeout()?;
+    let goal = worker::goal();
+    wait(call.py(), limit, |slice| worker::flush_to(goal, slice))
 }
 
-unsafe extern "C" fn log_stats(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    run(|py| {
-        let stats = worker::stats();
-        let dropped = BANDS.iter().zip(stats.dropped);
-        let dropped = dropped.map(|(name, count)| (*name, Object::integer(py, count)));
-        let figures = [
-            ("handed", Object::integer(py, stats.handed)),
-            ("errors", Object::integer(py, stats.errors)),
-            ("waiting", Object::integer(py, stats.waiting)),
-            ("looped", Object::integer(py, stats.looped)),
-            ("elsewhere", Object::integer(py, stats.elsewhere)),
-            ("lost", Object::integer(py, stats.lost)),
-            ("dropped", Object::dict(py, dropped)),
-        ];
-        made(py, Object::dict(py, figures))
-    })
+fn log_stats(py: Python<'_>) -> Answer<'_> {
+    let stats = worker::stats();
+    let dropped = BANDS.iter().zip(stats.dropped);
+    let dropped = dropped.map(|(name, count)| (*name, Object::integer(py, count)));
+    let figures = [
+        ("handed", Object::integer(py, stats.handed)),
+        ("errors", Object::integer(py, stats.errors)),
+        ("waiting", Object::integer(py, stats.waiting)),
+        ("looped", Object::integer(py, stats.looped)),
+        ("elsewhere", Object::integer(py, stats.elsewhere)),
+        ("lost", Object::integer(py, stats.lost)),
+        ("dropped", Object::dict(py, dropped)),
+    ];
+    Object::dict(py, figures).map_err(|raised| raised.set(py))
 }
 
 /// The UTF-8 of a `str`; what has none is escaped.
@@ -224,78 +191,47 @@ fn each(
     Ok(())
 }
 
-unsafe extern "C" fn log_write(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    const NAMES: [&core::ffi::CStr; 7] =
-        [c"level", c"target", c"message", c"file", c"line", c"function", c"fields"];
-    run(|py| {
-        // SAFETY: what CPython called with.
-        let bound: Bound<7> =
-            unsafe { bind(py, "log_write", NAMES, 7, arguments, count, keywords) }?;
-        let [level, target, message, file, line, function, dict] = bound;
-        let target = Target::named(&text(py, target)?);
-        let level = Level(number(level)?);
-        if target.is_enabled(level) {
-            let (message, file) = (text(py, message)?, text(py, file)?);
-            let (function, fields) = (text(py, function)?, fields(py, dict)?);
-            super::push(&Record {
-                target,
-                level,
-                message: message.as_bytes(),
-                file: file.as_bytes(),
-                line: u32::try_from(number(line)?).unwrap_or(0),
-                function: function.as_bytes(),
-                fields: fields.as_bytes(),
-            });
-        }
-        Ok(Object::none(py))
-    })
+fn log_write(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
+    let names = [c"level", c"target", c"message", c"file", c"line", c"function", c"fields"];
+    let bound = call.bind("log_write", names, names.len())?.map(Argument::as_ptr);
+    let [level, target, message, file, line, function, dict] = bound;
+    let target = Target::named(&text(py, target)?);
+    let level = Level(number(level)?);
+    if target.is_enabled(level) {
+        let (message, file) = (text(py, message)?, text(py, file)?);
+        let (function, fields) = (text(py, function)?, fields(py, dict)?);
+        super::push(&Record {
+            target,
+            level,
+            message: message.as_bytes(),
+            file: file.as_bytes(),
+            line: u32::try_from(number(line)?).unwrap_or(0),
+            function: function.as_bytes(),
+            fields: fields.as_bytes(),
+        });
+    }
+    Ok(Object::none(py))
 }
 
-unsafe extern "C" fn log_refresh(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    run(|py| {
-        // SAFETY: what CPython called with.
-        let [threshold] =
-            unsafe { bind(py, "log_refresh", [c"threshold"], 1, arguments, count, keywords) }?;
-        // SAFETY: alive, lent for the call.
-        if let Some(threshold) = unsafe { Object::borrowed(py, threshold) } {
-            made(py, desk::refresh(py, &threshold).map(|()| Object::none(py)))
-        } else {
-            Ok(Object::none(py))
-        }
-    })
+fn log_refresh(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
+    let [threshold] = call.bind("log_refresh", [c"threshold"], 1)?;
+    if let Some(threshold) = threshold.object() {
+        desk::refresh(py, &threshold).map_err(|raised| raised.set(py))?;
+    }
+    Ok(Object::none(py))
 }
 
-unsafe extern "C" fn log_has_sink(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    run(|py| {
-        // SAFETY: what CPython called with.
-        let [name] = unsafe { bind(py, "log_has_sink", [c"name"], 1, arguments, count, keywords) }?;
-        let there = outward::sink(&text(py, name)?).is_some();
-        made(py, Object::truth(py, there))
-    })
+fn log_has_sink(call: Call<'_>) -> Answer<'_> {
+    let [name] = call.bind("log_has_sink", [c"name"], 1)?;
+    let name = text(call.py(), name.as_ptr())?;
+    Ok(Object::flag(call.py(), outward::sink(&name).is_some()))
 }
 
-unsafe extern "C" fn log_send(
-    _: *mut PyObject,
-    arguments: *const *mut PyObject,
-    count: Py_ssize_t,
-    keywords: *mut PyObject,
-) -> *mut PyObject {
-    const NAMES: [&core::ffi::CStr; 9] = [
+fn log_send(call: Call<'_>) -> Answer<'_> {
+    let py = call.py();
+    let names = [
         c"sink",
         c"level",
         c"logger",
@@ -306,33 +242,29 @@ unsafe extern "C" fn log_send(
         c"thread",
         c"fields",
     ];
-    run(|py| {
-        // SAFETY: what CPython called with.
-        let bound: Bound<9> =
-            unsafe { bind(py, "log_send", NAMES, 9, arguments, count, keywords) }?;
-        let [name, level, logger, message, file, line, function, thread, dict] = bound;
-        let name = text(py, name)?;
-        let Some(sink) = outward::sink(&name) else {
-            let line = format!("this host offers no log of the name {name}");
-            return Err(Pending::new(py, Kind::Runtime, &line));
-        };
-        let [logger, message, file, function, thread] =
-            [logger, message, file, function, thread].map(|argument| text(py, argument));
-        let mut fields = Vec::new();
-        each(py, dict, |name, value| {
-            fields.push((text(py, name)?, value.to_text()));
-            Ok(())
-        })?;
-        sink(&Outward {
-            logger: &logger?,
-            level: Level(number(level)?),
-            message: &message?,
-            file: &file?,
-            line: u32::try_from(number(line)?).unwrap_or(0),
-            function: &function?,
-            thread: &thread?,
-            fields: &fields,
-        });
-        Ok(Object::none(py))
-    })
+    let bound = call.bind("log_send", names, names.len())?.map(Argument::as_ptr);
+    let [name, level, logger, message, file, line, function, thread, dict] = bound;
+    let name = text(py, name)?;
+    let Some(sink) = outward::sink(&name) else {
+        let line = format!("this host offers no log of the name {name}");
+        return Err(Pending::new(py, Kind::Runtime, &line));
+    };
+    let [logger, message, file, function, thread] =
+        [logger, message, file, function, thread].map(|argument| text(py, argument));
+    let mut fields = Vec::new();
+    each(py, dict, |name, value| {
+        fields.push((text(py, name)?, value.to_text()));
+        Ok(())
+    })?;
+    sink(&Outward {
+        logger: &logger?,
+        level: Level(number(level)?),
+        message: &message?,
+        file: &file?,
+        line: u32::try_from(number(line)?).unwrap_or(0),
+        function: &function?,
+        thread: &thread?,
+        fields: &fields,
+    });
+    Ok(Object::none(py))
 }

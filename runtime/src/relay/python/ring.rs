@@ -15,7 +15,7 @@ use pyo3::Python;
 use pyo3_ffi::{self as ffi, Py_ssize_t, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
 
 use super::{lifted, raise};
-use crate::arguments::{self, Call};
+use crate::arguments::{Call, Creation};
 use crate::class::{self, Class};
 use crate::object::{self, Answer, Kind, Object, Pending};
 use crate::primitive::{Mutex, lock};
@@ -86,19 +86,13 @@ impl Class for Face {
     const DOC: &'static CStr = c"Ring(capacity)\n--\n\nA bounded queue of objects between threads.";
     const KEY: Key = Key::Ring;
 
-    fn new(
-        py: Python<'_>,
-        positional: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
-        // SAFETY: CPython calls `__new__` with such.
-        let [capacity] =
-            unsafe { arguments::bind_tuple(py, "Ring", [c"capacity"], 1, positional, keywords) }?;
-        // SAFETY: lent by the caller.
-        let capacity = unsafe { arguments::number(py, "capacity", capacity, 1, 0) }?;
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let [capacity] = call.bind("Ring", [c"capacity"], 1)?;
+        let capacity = capacity.number("capacity", 1, 0)?;
         let flow = Flow::new(capacity).map_err(|error| {
             let too_much = error.kind() == ErrorKind::InvalidInput;
-            Pending::new(py, if too_much { Kind::Value } else { Kind::Os }, &error.to_string())
+            let kind = if too_much { Kind::Value } else { Kind::Os };
+            Pending::new(call.py(), kind, &error.to_string())
         })?;
         let flow = Arc::new(flow);
         live::add(&flow);

@@ -4,10 +4,10 @@ use core::ffi::CStr;
 use std::sync::Arc;
 
 use pyo3::Python;
-use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyType_Slot};
+use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyType_Slot};
 
 use super::{lifted, raise};
-use crate::arguments::{self, Call};
+use crate::arguments::{Call, Creation};
 use crate::class::{self, Class};
 use crate::error::Error;
 use crate::object::{Answer, Kind, Object, Pending};
@@ -33,18 +33,11 @@ impl Class for Face {
         c"Semaphore(value=0)\n--\n\nA counting semaphore that can be stopped and polled.";
     const KEY: Key = Key::Semaphore;
 
-    fn new(
-        py: Python<'_>,
-        positional: *mut PyObject,
-        keywords: *mut PyObject,
-    ) -> Result<Self, Pending> {
-        // SAFETY: CPython calls `__new__` with such.
-        let [value] =
-            unsafe { arguments::bind_tuple(py, "Semaphore", [c"value"], 0, positional, keywords) }?;
-        // SAFETY: lent by the caller, or null.
-        let value = unsafe { arguments::number(py, "value", value, 0, 0) }?;
+    fn new(call: Creation<'_>) -> Result<Self, Pending> {
+        let [value] = call.bind("Semaphore", [c"value"], 0)?;
+        let value = value.number("value", 0, 0)?;
         let semaphore = Semaphore::new(value)
-            .map_err(|error| Pending::new(py, Kind::Os, &error.to_string()))?;
+            .map_err(|error| Pending::new(call.py(), Kind::Os, &error.to_string()))?;
         let semaphore = Arc::new(semaphore);
         live::add(&semaphore);
         Ok(Self(semaphore))
