@@ -1,6 +1,7 @@
 /* report.c: the figures as a few lines, or as one JSON object. */
 #include "report.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 static const char *const phases[FRAMES_PHASES] = { NULL, "quiet", "busy", "after" };
@@ -33,34 +34,65 @@ report_print (const Report *self)
               self->frames[i].frames);
 }
 
+/* A figure of a record, by its name and its place there. */
+typedef struct {
+  const char *name;
+  enum { UINT, UINT64, DOUBLE } kind;
+  size_t      place;
+} Figure;
+
+static const Figure figures_of_frames[] = {
+  { "seconds", DOUBLE, offsetof (FrameFigures, seconds) },
+  { "per_second", DOUBLE, offsetof (FrameFigures, per_second) },
+  { "median_ms", DOUBLE, offsetof (FrameFigures, median_ms) },
+  { "p99_ms", DOUBLE, offsetof (FrameFigures, p99_ms) },
+  { "worst_ms", DOUBLE, offsetof (FrameFigures, worst_ms) },
+  { "delayed", DOUBLE, offsetof (FrameFigures, delayed) },
+  { "late", UINT64, offsetof (FrameFigures, late) },
+  { "frames", UINT64, offsetof (FrameFigures, frames) },
+};
+
+static const Figure figures_of_report[] = {
+  { "found", UINT, offsetof (Report, found) },
+  { "done", UINT, offsetof (Report, done) },
+  { "rows", UINT, offsetof (Report, rows) },
+  { "workers", UINT, offsetof (Report, workers) },
+  { "seconds", DOUBLE, offsetof (Report, seconds) },
+  { "native_seconds", DOUBLE, offsetof (Report, native_seconds) },
+  { "plugin_seconds", DOUBLE, offsetof (Report, plugin_seconds) },
+  { "picks", UINT64, offsetof (Report, picks) },
+  { "notes", UINT64, offsetof (Report, notes) },
+  { "notes_lost", UINT64, offsetof (Report, notes_lost) },
+  { "entries", UINT64, offsetof (Report, gate.entries) },
+  { "threads", UINT64, offsetof (Report, gate.threads) },
+};
+
 /* JSON has a dot in its numbers whatever the locale has. */
 static void
-append_number (GString *json, const char *name, double value)
+append_number (GString *json, double value)
 {
   char text[G_ASCII_DTOSTR_BUF_SIZE];
 
-  g_ascii_formatd (text, sizeof text, "%.3f", value);
-  g_string_append_printf (json, "\"%s\": %s, ", name, text);
+  g_string_append (json, g_ascii_formatd (text, sizeof text, "%.3f", value));
 }
 
 static void
-append_count (GString *json, const char *name, guint64 value)
+append_figures (GString *json, const Figure *figures, gsize n_figures, const void *record)
 {
-  g_string_append_printf (json, "\"%s\": %" G_GUINT64_FORMAT ", ", name, value);
-}
+  for (gsize i = 0; i < n_figures; i++)
+    {
+      const void *place = (const char *) record + figures[i].place;
 
-static void
-append_frames (GString *json, const FrameFigures *figures)
-{
-  g_string_append_c (json, '{');
-  append_number (json, "seconds", figures->seconds);
-  append_number (json, "per_second", figures->per_second);
-  append_number (json, "median_ms", figures->median_ms);
-  append_number (json, "p99_ms", figures->p99_ms);
-  append_number (json, "worst_ms", figures->worst_ms);
-  append_number (json, "delayed", figures->delayed);
-  append_count (json, "late", figures->late);
-  g_string_append_printf (json, "\"frames\": %" G_GUINT64_FORMAT "}", figures->frames);
+      g_string_append_printf (json, "%s\"%s\": ", i > 0 ? ", " : "", figures[i].name);
+      switch (figures[i].kind)
+        {
+        case UINT: g_string_append_printf (json, "%u", *(const guint *) place); break;
+        case UINT64:
+          g_string_append_printf (json, "%" G_GUINT64_FORMAT, *(const guint64 *) place);
+          break;
+        case DOUBLE: append_number (json, *(const double *) place); break;
+        }
+    }
 }
 
 void
@@ -68,23 +100,13 @@ report_print_json (const Report *self)
 {
   g_autoptr (GString) json = g_string_new ("{");
 
-  append_count (json, "found", self->found);
-  append_count (json, "done", self->done);
-  append_count (json, "rows", self->rows);
-  append_count (json, "workers", self->workers);
-  append_number (json, "seconds", self->seconds);
-  append_number (json, "native_seconds", self->native_seconds);
-  append_number (json, "plugin_seconds", self->plugin_seconds);
-  append_count (json, "picks", self->picks);
-  append_count (json, "notes", self->notes);
-  append_count (json, "notes_lost", self->notes_lost);
-  append_count (json, "entries", self->gate.entries);
-  append_count (json, "threads", self->gate.threads);
-  g_string_append (json, "\"frames\": {");
+  append_figures (json, figures_of_report, G_N_ELEMENTS (figures_of_report), self);
+  g_string_append (json, ", \"frames\": {");
   for (guint i = FRAMES_QUIET; i < FRAMES_PHASES; i++)
     {
-      g_string_append_printf (json, "%s\"%s\": ", i > FRAMES_QUIET ? ", " : "", phases[i]);
-      append_frames (json, &self->frames[i]);
+      g_string_append_printf (json, "%s\"%s\": {", i > FRAMES_QUIET ? ", " : "", phases[i]);
+      append_figures (json, figures_of_frames, G_N_ELEMENTS (figures_of_frames), &self->frames[i]);
+      g_string_append_c (json, '}');
     }
   g_string_append_printf (json, "}, \"first\": %s, \"stopped\": %s}", self->first,
                           self->stopped ? "true" : "false");
