@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import run_python
 
 TESTS = Path(__file__).resolve().parent
 LIBRARY = Path(os.environ["RADDLE_BUILD"]) / "libraddle.so.0"
@@ -43,6 +44,29 @@ def test_the_stubs_say_what_the_library_s_modules_have(module):
     stub = TESTS.parents[1] / f"glue/python/{module}.pyi"
     done = subprocess.run([sys.executable, TESTS / "stubs.py", stub], capture_output=True, text=True, timeout=60)
     assert done.stdout == "the same\n", done.stderr
+
+
+ABSENT_OR_OLD = """
+import sys, types
+
+def import_beside(module):
+    sys.modules["_raddle_glib"] = module
+    sys.modules.pop("raddle", None)
+    import raddle
+    return raddle
+
+assert not hasattr(import_beside(None), "GObject")
+try:
+    import_beside(types.ModuleType("_raddle_glib"))
+except ImportError as error:
+    assert "GError" in str(error), error
+else:
+    raise AssertionError("an old module was taken for none")
+"""
+
+
+def test_a_library_without_names_is_told_from_one_without_glib():
+    run_python(ABSENT_OR_OLD)
 
 
 def test_threads_of_python_nest_on_the_state_that_python_gave_them():

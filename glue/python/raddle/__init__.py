@@ -37,8 +37,10 @@ try:
         new_cancellable,
         wrap_object,
     )
-except ImportError:  # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
-    pass
+except ModuleNotFoundError as error:
+    # A host in Rust without the crate raddle-glib has nothing of what knows GLib.
+    if error.name != "_raddle_glib":
+        raise
 else:
     from raddle._error import GError
     from raddle._scheduler import attach_scheduler, detach_scheduler
