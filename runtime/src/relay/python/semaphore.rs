@@ -1,4 +1,5 @@
 //! `_raddle.Semaphore`: the semaphore, as Python sees it. Its waits always release Python.
+#![forbid(unsafe_code)]
 
 use core::ffi::CStr;
 use std::sync::Arc;
