@@ -171,8 +171,11 @@ pub fn raise_error(py: Python<'_>, error: &glib::Error) {
 /// What was raised, which is set no longer.
 pub fn take_error(py: Python<'_>) -> Result<(), glib::Error> {
     let error = take(py);
-    // SAFETY: null, or an error that is given to the caller.
-    if error.is_null() { Ok(()) } else { Err(unsafe { from_glib_full(error) }) }
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: an error that is given to the caller.
+    Err(unsafe { from_glib_full(error) })
 }
 
 /// A Python exception for one of raddle's errors.
