@@ -71,8 +71,11 @@ pub unsafe extern "C" fn raddle_raise_error(error: *const GError) -> RaddleStatu
         if error.is_null() {
             return refuse(&pointer::null());
         }
-        // SAFETY: alive, by the caller's promise.
-        answer(pointer::held(|py| Ok(unsafe { failure::set(py, error) })))
+        answer(pointer::held(|py| {
+            // SAFETY: alive, by the caller's promise.
+            unsafe { failure::set(py, error) };
+            Ok(())
+        }))
     })
 }
 
