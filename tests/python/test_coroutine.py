@@ -48,6 +48,12 @@ def spawn(function, *args):
     return stackless.tasklet(function)(*args)
 
 
+async def until(condition):
+    """Let the loop run until something is so, within the time that `play` gives."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
 async def later(value, seconds=0.002):
     await asyncio.sleep(seconds)
     return value
@@ -239,6 +245,7 @@ def test_killing_a_tasklet_cancels_what_it_awaits(play):
         seen = []
 
         async def waits():
+            seen.append("waits")
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
@@ -247,13 +254,13 @@ def test_killing_a_tasklet_cancels_what_it_awaits(play):
 
         attach()
         task = spawn(lambda: await_(waits()))
-        await asyncio.sleep(0.01)
+        await until(lambda: seen)
         task.kill()
         assert not task.alive
-        await asyncio.sleep(0.01)
+        await until(lambda: len(seen) > 1)
         return seen
 
-    assert play(main()) == ["cancelled"]
+    assert play(main()) == ["waits", "cancelled"]
 
 
 def test_a_time_that_passes_cancels_what_a_tasklet_awaits(play):
@@ -275,6 +282,7 @@ def test_cancelling_a_coroutine_ends_the_tasklet_that_it_waits_for(play):
         seen, ended = [], asyncio.Event()
 
         def work():
+            seen.append("sleeps")
             try:
                 raddle.sleep(3600)
             finally:
@@ -282,22 +290,21 @@ def test_cancelling_a_coroutine_ends_the_tasklet_that_it_waits_for(play):
                 ended.set()
 
         task = asyncio.ensure_future(run(work))
-        await asyncio.sleep(0.01)
+        await until(lambda: seen)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await ended.wait()
         return seen
 
-    assert play(main()) == ["ended"]
+    assert play(main()) == ["sleeps", "ended"]
 
 
 def test_a_receive_that_is_cancelled_receives_nothing(play):
     async def main():
         pipe, sent = stackless.channel(), []
         waiting = asyncio.ensure_future(receive(pipe))
-        await asyncio.sleep(0.01)
-        assert pipe.balance == -1
+        await until(lambda: pipe.balance == -1)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -308,7 +315,7 @@ def test_a_receive_that_is_cancelled_receives_nothing(play):
             sent.append(1)
 
         spawn(sender)
-        await asyncio.sleep(0.01)
+        await until(lambda: pipe.balance == 1)
         assert sent == []
         return await receive(pipe)
 
@@ -321,7 +328,7 @@ def test_a_value_that_was_handed_over_to_a_cancelled_receive_is_sent_again(play)
             pipe = stackless.channel()
             pipe.preference = 1  # The sender goes on.
             waiting = asyncio.ensure_future(receive(pipe))
-            await asyncio.sleep(0.01)
+            await until(lambda: pipe.balance == -1)
             pipe.send("kept")
             while not at_once and pipe.balance == 0 and stackless.runcount > 1:
                 stackless.schedule()  # It is received, and the future set.
@@ -338,8 +345,7 @@ def test_a_send_that_is_cancelled_sends_nothing(play):
     async def main():
         pipe = stackless.channel()
         waiting = asyncio.ensure_future(send(pipe, "never"))
-        await asyncio.sleep(0.01)
-        assert pipe.balance == 1
+        await until(lambda: pipe.balance == 1)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
