@@ -474,7 +474,9 @@ def test_a_loop_for_a_context_is_kept_until_it_is_closed():
     assert kept() is None
 
 
-@pytest.mark.parametrize("make", [lambda: GLibEventLoop(MainContext()), asyncio.SelectorEventLoop], ids=["ours", "stock"])
+@pytest.mark.parametrize(
+    "make", [lambda: GLibEventLoop(MainContext()), asyncio.SelectorEventLoop], ids=["ours", "stock"]
+)
 def test_a_loop_that_nobody_holds_is_collected(make):
     loop = weakref.ref(make())
     with pytest.warns(ResourceWarning, match="unclosed event loop") as warned:

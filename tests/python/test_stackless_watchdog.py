@@ -1,8 +1,11 @@
 """raddle.stackless: runs with a limit, of instructions, of time, and of tasklets."""
 
+import json
+import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from stackless_support import nothing_is_left, run_python  # noqa: F401
@@ -356,6 +359,15 @@ def test_the_stack_size_is_an_option():
         stackless.set_stack_size(before)
 
 
+def is_library_for_debugging():
+    """Whether meson had cargo build libraddle in its profile `dev`, as meson.build says; not known of a wheel."""
+    options = Path(os.environ.get("RADDLE_BUILD", ""), "meson-info", "intro-buildoptions.json")
+    if not options.exists():
+        return False
+    values = {option["name"]: option["value"] for option in json.loads(options.read_text())}
+    return values["optimization"] in ("0", "g")
+
+
 def test_a_hundred_thousand_tasklets_may_wait():
     program = """if True:
         from raddle import stackless
@@ -380,5 +392,8 @@ def test_a_hundred_thousand_tasklets_may_wait():
         print("resident", each)
     """
     resident = float(run_python(program).split()[1])
+    # One page of stack, and objects; a library that was built for debugging has larger frames: two pages, and four if
+    # cargo was told to optimize nothing at all.
+    most = 18 * 1024 if is_library_for_debugging() else 9 * 1024
     # CPython's own allocator is not asked to be tidy in a debug build.
-    assert resident <= 9 * 1024 or hasattr(sys, "gettotalrefcount")
+    assert resident <= most or hasattr(sys, "gettotalrefcount")
