@@ -21,6 +21,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEMO = ROOT / "demos" / "gtk"
 PROBE = pathlib.Path(__file__).with_name("gtk_probe.py")
+READER = pathlib.Path(__file__).with_name("at_spi_reader.py")
 DEADLINE = 120
 #: How long the window may take to close, with its process: 4 s for work that is under way, 4 s for
 #: tasklets, 5 s for Python's end, and what a loaded machine adds.
@@ -32,14 +33,17 @@ FRAMES_LEFT = 0.85
 RUNS = 5
 
 PROGRAM = os.environ.get("RADDLE_WINDOW", "")
-HAS_PYGOBJECT = bool(PROGRAM) and subprocess.run(
-    [os.environ.get("RADDLE_PYTHON", "python3"), "-c", "import gi; gi.require_version('Gtk', '4.0')"],
-    capture_output=True,
-).returncode == 0
+PYTHON = os.environ.get("RADDLE_PYTHON", "python3")
+
+
+def has_typelib(name, version):
+    code = f"import gi; gi.require_version('{name}', '{version}')"
+    return bool(PROGRAM) and subprocess.run([PYTHON, "-c", code], capture_output=True).returncode == 0
+
 
 pytestmark = [
     pytest.mark.skipif(not PROGRAM, reason="RADDLE_WINDOW does not name the GTK demo (`cargo xtask test` builds it)"),
-    pytest.mark.skipif(not HAS_PYGOBJECT, reason="no PyGObject with GTK 4 for this Python"),
+    pytest.mark.skipif(not has_typelib("Gtk", "4.0"), reason="no PyGObject with GTK 4 for this Python"),
     pytest.mark.skipif(not shutil.which("Xvfb"), reason="no Xvfb (Debian: xvfb)"),
     pytest.mark.skipif(not shutil.which("xdotool"), reason="no xdotool (Debian: xdotool)"),
 ]
@@ -59,7 +63,7 @@ def wait_for(what, ask, process=None):
 class Demo:
     """The window, and somebody in front of it."""
 
-    def __init__(self, display, folder, *options, plugins=None, tree=None):
+    def __init__(self, display, folder, *options, plugins=None, tree=None, **variables):
         self.folder = folder
         self.probe = folder / "probe.json"
         self.probe.unlink(missing_ok=True)
@@ -70,6 +74,7 @@ class Demo:
             "GSK_RENDERER": "cairo",
             "GTK_A11Y": "none",
             "GTK_PROBE": str(self.probe),
+            **variables,
         }
         self.environment.pop("WAYLAND_DISPLAY", None)
         command = [PROGRAM, "--json", *map(str, options)]
@@ -330,6 +335,66 @@ def test_a_signal_closes_the_window(display, tmp_path, endless, by):
         demo.wait(r"Indexing: [1-9]\d* of")
         demo.process.send_signal(by)
         assert demo.end(within=CLOSE_WITHIN)["stopped"] is True
+
+
+# The window for who does not see it.
+
+
+@pytest.fixture
+def bus(display, tmp_path):
+    """A message bus of its own, on which assistive technologies and programs meet; what both need to find it."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(mode=0o700)
+    found = {"DISPLAY": display, "XDG_RUNTIME_DIR": str(runtime)}
+    daemon = subprocess.Popen(
+        ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address"],
+        env={**os.environ, **found},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    yield {**found, "DBUS_SESSION_BUS_ADDRESS": daemon.stdout.readline().strip()}
+    daemon.terminate()
+    daemon.communicate(timeout=DEADLINE)
+
+
+@pytest.mark.skipif(not shutil.which("dbus-daemon"), reason="no dbus-daemon (Debian: dbus)")
+@pytest.mark.skipif(not has_typelib("Atspi", "2.0"), reason="no AT-SPI for this Python (Debian: gir1.2-atspi-2.0)")
+@pytest.mark.skipif(
+    not pathlib.Path("/usr/libexec/at-spi-bus-launcher").exists(), reason="no AT-SPI (Debian: at-spi2-core)"
+)
+def test_an_assistive_technology_reads_the_window_and_presses_stop(display, bus, tmp_path, endless):
+    def read(*words):
+        command = [PYTHON, READER, pathlib.Path(PROGRAM).name, *words]
+        done = subprocess.run(command, env={**os.environ, **bus}, capture_output=True, text=True, timeout=DEADLINE)
+        assert done.returncode == 0, done.stderr
+        return [tuple(part) for part in json.loads(done.stdout) or []]
+
+    def says(parts, pattern):
+        return any(role == "label" and re.search(pattern, name) for role, name in parts)
+
+    def read_at_work():
+        parts = read()
+        return says(parts, r"Indexing: [1-9]") and ("button", "Count names now") in parts and parts
+
+    with Demo(display, tmp_path, "--workers", 1, tree=endless, **bus, GTK_A11Y="atspi") as demo:
+        parts = wait_for("a window at work", read_at_work, demo.process)
+        # By what a screen reader says, not by what stands beside it.
+        assert {
+            ("frame", "Indexer"),
+            ("progress bar", "Files done"),
+            ("image", "A loom, woven by tasklets"),
+            ("text", "Log"),
+            ("page tab", "Names"),
+            ("button", "Stop"),
+        } <= set(parts)
+        assert any(role.endswith("table") and name == "Files" for role, name in parts)
+        # A name of GTK's own is that of something without one.
+        buttons = [name for role, name in parts if role == "button"]
+        assert [name for name in buttons if not name or name.startswith(("Gtk", "_"))] == []
+        wait_for("the end of work", lambda: says(read("press", "Stop"), r"Stopped: \d+ of"), demo.process)
+        demo.press("Escape")
+        assert demo.end()["stopped"] is True
 
 
 # Plugins that misbehave.

@@ -111,6 +111,18 @@ const NEEDS: &[Need] = &[
     ),
     // What clicks in the window, with the pointer and the keyboard of the display.
     need(Probe::Program("xdotool"), TESTS, ["xdotool", "xdotool", "xdotool"]),
+    // What reads the window as a screen reader does, and the bus on which the two meet.
+    of_python(want(
+        Probe::Python("import gi; gi.require_version('Atspi', '2.0')"),
+        TESTS,
+        ["gir1.2-atspi-2.0", "at-spi2-core", "at-spi2-core"],
+    )),
+    want(
+        Probe::File("/usr/libexec/at-spi-bus-launcher"),
+        TESTS,
+        ["at-spi2-core", "at-spi2-core", "at-spi2-core"],
+    ),
+    want(Probe::Program("dbus-daemon"), TESTS, ["dbus", "dbus-daemon", "dbus"]),
     need(
         Probe::File("/usr/include/pybind11/pybind11.h"),
         &[Test, Bench, Matrix],
