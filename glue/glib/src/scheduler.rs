@@ -21,6 +21,7 @@ use raddle::tasklet::drive::{Driven, Loop};
 use raddle::{Error, Raised, Status, embed, gate};
 
 use crate::callable::Visit;
+use crate::gsource::{self, Funcs};
 use crate::main_loop;
 
 /// How a context runs tasklets.
@@ -242,22 +243,10 @@ const _: () = assert!(mem::offset_of!(DriveSource, base) == 0);
 
 /// A source for `drive`, not attached yet.
 fn source(drive: &Arc<Drive>, driven: Arc<Driven>, priority: Priority) -> Source {
-    /// GLib takes a pointer that it may change through, and never does.
-    struct Funcs(glib_ffi::GSourceFuncs);
-    // SAFETY: functions, which are never written.
-    unsafe impl Sync for Funcs {}
-    static FUNCS: Funcs = Funcs(glib_ffi::GSourceFuncs {
-        prepare: Some(prepare),
-        check: Some(check),
-        dispatch: Some(dispatch),
-        finalize: Some(finalize),
-        closure_callback: None,
-        closure_marshal: None,
-    });
-    let size = u32::try_from(size_of::<DriveSource>()).unwrap_or(u32::MAX);
+    static FUNCS: Funcs = Funcs::new(prepare, check, dispatch, Some(finalize));
     let descriptor = driven.descriptor();
-    // SAFETY: the functions live for ever, and the size is that of a structure that begins as GLib asks.
-    let source = unsafe { glib_ffi::g_source_new((&raw const FUNCS.0).cast_mut(), size) };
+    // SAFETY: a structure that begins with GLib's part, and its functions.
+    let source = unsafe { gsource::make::<DriveSource>(&FUNCS) };
     let ours = source.cast::<DriveSource>();
     let shared = Box::into_raw(Box::new((Arc::clone(drive), driven)));
     // SAFETY: a source of this kind that was just made, and that nobody else knows of yet.
@@ -267,14 +256,8 @@ fn source(drive: &Arc<Drive>, driven: Arc<Driven>, priority: Priority) -> Source
     // SAFETY: as above.
     unsafe { (*ours).tag = tag };
     // A tasklet may run a loop of its own, in which the others go on.
-    // SAFETY: as above.
-    unsafe { glib_ffi::g_source_set_can_recurse(source, glib_ffi::GTRUE) };
-    // SAFETY: as above, and a static name.
-    unsafe { glib_ffi::g_source_set_name(source, c"raddle-tasklets".as_ptr()) };
-    // SAFETY: as above.
-    unsafe { glib_ffi::g_source_set_priority(source, priority.into_glib()) };
-    // SAFETY: as above; its one reference becomes the value's.
-    unsafe { from_glib_full(source) }
+    // SAFETY: made above.
+    unsafe { gsource::finish(source, c"raddle-tasklets", true, priority) }
 }
 
 /// What a source of this kind shares.

@@ -28,6 +28,7 @@ use raddle::primitive::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use raddle::{Raised, embed, gate, length_unheld};
 
 use crate::callable::Visit;
+use crate::gsource::{self, Funcs};
 use crate::main_loop;
 
 /// For how long a loop may go on while others of its context wait.
@@ -543,22 +544,10 @@ const _: () = assert!(mem::offset_of!(TurnSource, base) == 0);
 
 /// A source for `turn`, not attached yet.
 pub(crate) fn source(turn: Arc<Turn>, priority: Priority) -> Source {
-    /// GLib takes a pointer that it may change through, and never does.
-    struct Funcs(glib_ffi::GSourceFuncs);
-    // SAFETY: functions, which are never written.
-    unsafe impl Sync for Funcs {}
-    static FUNCS: Funcs = Funcs(glib_ffi::GSourceFuncs {
-        prepare: Some(prepare),
-        check: Some(check),
-        dispatch: Some(dispatch),
-        finalize: Some(finalize),
-        closure_callback: None,
-        closure_marshal: None,
-    });
-    let size = u32::try_from(size_of::<TurnSource>()).unwrap_or(u32::MAX);
+    static FUNCS: Funcs = Funcs::new(prepare, check, dispatch, Some(finalize));
     let epoll = turn.epoll;
-    // SAFETY: the functions live for ever, and the size is that of a structure that begins as GLib asks.
-    let source = unsafe { glib_ffi::g_source_new((&raw const FUNCS.0).cast_mut(), size) };
+    // SAFETY: a structure that begins with GLib's part, and its functions.
+    let source = unsafe { gsource::make::<TurnSource>(&FUNCS) };
     let ours = source.cast::<TurnSource>();
     // SAFETY: a source of this kind that was just made, and that nobody else knows of yet.
     unsafe { (*ours).turn = Arc::into_raw(turn) };
@@ -569,14 +558,8 @@ pub(crate) fn source(turn: Arc<Turn>, priority: Priority) -> Source {
         unsafe { (*ours).tag = tag };
     }
     // asyncio cannot be entered from inside one of its callbacks: a loop that is run there leaves it out.
-    // SAFETY: as above.
-    unsafe { glib_ffi::g_source_set_can_recurse(source, glib_ffi::GFALSE) };
-    // SAFETY: as above, and a static name.
-    unsafe { glib_ffi::g_source_set_name(source, c"raddle-asyncio".as_ptr()) };
-    // SAFETY: as above.
-    unsafe { glib_ffi::g_source_set_priority(source, priority.into_glib()) };
-    // SAFETY: as above; its one reference becomes the value's.
-    unsafe { from_glib_full(source) }
+    // SAFETY: made above.
+    unsafe { gsource::finish(source, c"raddle-asyncio", false, priority) }
 }
 
 /// Has the source of a paused loop watch nothing, so that no poll comes back for it.
