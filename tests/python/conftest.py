@@ -2,7 +2,8 @@
 
 A thread whose tasklets all wait learns of a deadlock only where nobody could wake it, and any other
 thread that Python knows could. Tests of loops, pools and PyGObject leave such threads behind: a pool
-keeps its idle threads, and each of them the state with which it enters again.
+keeps its idle threads, and each of them the state with which it enters again. That they count is meant
+(docs/design/tasklets.md, "Who could end a deadlock?"): nothing tells who is done from who comes back.
 """
 
 import os
