@@ -59,7 +59,7 @@ assert not hasattr(import_beside(None), "GObject")
 try:
     import_beside(types.ModuleType("_raddle_glib"))
 except ImportError as error:
-    assert "GError" in str(error), error
+    assert "'_raddle_glib'" in str(error), error
 else:
     raise AssertionError("an old module was taken for none")
 """
