@@ -375,7 +375,7 @@ def test_an_assistive_technology_reads_the_window_and_presses_stop(display, bus,
 
     def read_at_work():
         parts = read()
-        return says(parts, r"Indexing: [1-9]") and ("button", "Count names now") in parts and parts
+        return says(parts, r"Indexing: [1-9]") and ("button", "Refresh now") in parts and parts
 
     with Demo(display, tmp_path, "--workers", 1, tree=endless, **bus, GTK_A11Y="atspi") as demo:
         parts = wait_for("a window at work", read_at_work, demo.process)
