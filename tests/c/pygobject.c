@@ -259,7 +259,7 @@ run_its_loop (gpointer data)
        "    loop = GLib.MainLoop(context)\n"
        "    source = GLib.Timeout(1)\n"
        "    turns = []\n"
-       "    def tick(_):\n"
+       "    def tick(*_):\n"
        "        turns.append(threading.get_ident())\n"
        "        if len(turns) == 10: loop.quit()\n"
        "        return len(turns) < 10\n"
