@@ -6,11 +6,10 @@ use std::thread;
 use glib::prelude::*;
 use glib::translate::{ToGlibPtr, ToGlibPtrMut};
 use glib::{Closure, ParamSpec, ParamSpecInt, Type, Value, gobject_ffi};
-use pyo3::types::{PyAnyMethods, PyDict, PyModuleMethods};
-use pyo3::{Bound, PyAny, Python};
 use raddle::{Closed, Options, Ref, Runtime, Status, enter};
 use raddle_glib::{call, closure, error_domain, raise_error, signal_connect, spawn, take_error};
 use raddle_tests::in_child;
+use raddle_tests::python::{look, made, names};
 
 const CODE: &core::ffi::CStr = c"
 import sys
@@ -33,24 +32,6 @@ fn start() -> Runtime {
     let runtime = Runtime::start(&Options::new()).unwrap();
     enter(|py| py.run(CODE, Some(&names(py)), None).unwrap()).unwrap();
     runtime
-}
-
-fn names(py: Python<'_>) -> Bound<'_, PyDict> {
-    py.import("__main__").unwrap().dict()
-}
-
-fn make<'py>(py: Python<'py>, expression: &str) -> Bound<'py, PyAny> {
-    let expression = std::ffi::CString::new(expression).unwrap();
-    py.eval(&expression, Some(&names(py)), None).unwrap()
-}
-
-/// A callable that nobody else holds, made by a thread that then holds Python no more.
-fn made(expression: &str) -> Ref {
-    enter(|py| Ref::new(make(py, expression))).unwrap()
-}
-
-fn look(expression: &str) -> i64 {
-    enter(|py| make(py, expression).extract().unwrap()).unwrap()
 }
 
 /// Invokes a closure with two values.

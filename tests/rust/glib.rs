@@ -10,11 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use glib::{IOCondition, MainContext, MainLoop, Priority};
-use pyo3::types::{PyAnyMethods, PyDict, PyModuleMethods};
-use pyo3::{Bound, PyAny, Python};
-use raddle::{Closed, Options, Ref, Runtime, Status, enter};
+
+use raddle::{Closed, Options, Runtime, Status, enter};
 use raddle_glib::{Hold, RunError, attach, detach, fd_add, idle_add, invoke, run, timeout_add};
 use raddle_tests::in_child;
+use raddle_tests::python::{look, made, make, names};
 
 const CODE: &core::ffi::CStr = c"
 import sys
@@ -36,24 +36,6 @@ fn start() -> Runtime {
     let runtime = Runtime::start(&Options::new()).unwrap();
     enter(|py| py.run(CODE, Some(&names(py)), None).unwrap()).unwrap();
     runtime
-}
-
-fn names(py: Python<'_>) -> Bound<'_, PyDict> {
-    py.import("__main__").unwrap().dict()
-}
-
-fn make<'py>(py: Python<'py>, expression: &str) -> Bound<'py, PyAny> {
-    let expression = std::ffi::CString::new(expression).unwrap();
-    py.eval(&expression, Some(&names(py)), None).unwrap()
-}
-
-/// A callable that nobody else holds, made by a thread that then holds Python no more.
-fn made(expression: &str) -> Ref {
-    enter(|py| Ref::new(make(py, expression))).unwrap()
-}
-
-fn look(expression: &str) -> i64 {
-    enter(|py| make(py, expression).extract().unwrap()).unwrap()
 }
 
 fn turn_until(context: &MainContext, expression: &str) {

@@ -3,8 +3,9 @@
 
 use std::ffi::CString;
 
-use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
-use raddle::{Options, Runtime, enter};
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyModuleMethods};
+use pyo3::{Bound, PyAny, Python};
+use raddle::{Options, Ref, Runtime, enter};
 
 /// Starts Python.
 ///
@@ -35,7 +36,7 @@ pub fn start_for_ctrl_c() -> Runtime {
 /// If the gate is closed, or with what the statements raise.
 pub fn run(code: &str) -> String {
     let code = CString::new(code).expect("no NUL in the code");
-    let run = |py: pyo3::Python<'_>| {
+    let run = |py: Python<'_>| {
         let names = PyDict::new(py);
         if let Err(error) = py.run(&code, Some(&names), None) {
             error.display(py);
@@ -45,4 +46,45 @@ pub fn run(code: &str) -> String {
         result.map_or_else(String::new, |value| value.str().expect("a text").to_string())
     };
     enter(run).expect("the gate is open")
+}
+
+/// The names of `__main__`.
+///
+/// # Panics
+///
+/// If there is no such module.
+#[must_use]
+pub fn names(py: Python<'_>) -> Bound<'_, PyDict> {
+    py.import("__main__").expect("Python has a main module").dict()
+}
+
+/// What an expression in `__main__` comes to.
+///
+/// # Panics
+///
+/// With what it raises.
+#[must_use]
+pub fn make<'py>(py: Python<'py>, expression: &str) -> Bound<'py, PyAny> {
+    let expression = CString::new(expression).expect("no NUL in the expression");
+    py.eval(&expression, Some(&names(py)), None).expect("the expression raises nothing")
+}
+
+/// The same, which nobody else holds, made by a thread that then holds Python no more.
+///
+/// # Panics
+///
+/// As [`make`], or if the gate is closed.
+#[must_use]
+pub fn made(expression: &str) -> Ref {
+    enter(|py| Ref::new(make(py, expression))).expect("the gate is open")
+}
+
+/// The number that an expression in `__main__` comes to.
+///
+/// # Panics
+///
+/// As [`made`], or if it is no number.
+#[must_use]
+pub fn look(expression: &str) -> i64 {
+    enter(|py| make(py, expression).extract().expect("a number")).expect("the gate is open")
 }
