@@ -10,7 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use glib::{IOCondition, MainContext, MainLoop, Priority};
-
 use raddle::{Closed, Options, Runtime, Status, enter};
 use raddle_glib::{Hold, RunError, attach, detach, fd_add, idle_add, invoke, run, timeout_add};
 use raddle_tests::in_child;
