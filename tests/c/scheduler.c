@@ -473,7 +473,9 @@ python_stops_with_sleepers (void)
 
       assert_ok (raddle_scheduler_attach (NULL, 0, G_PRIORITY_DEFAULT));
       in_python ("import builtins, os\n"
+                 "begun = []\n"
                  "def sleeper(fd):\n"
+                 "    begun.append(fd)\n"
                  "    try:\n"
                  "        raddle.sleep(3600)\n"
                  "    finally:\n"
@@ -481,7 +483,9 @@ python_stops_with_sleepers (void)
                  "ends = os.pipe()\n"
                  "for _ in range(5):\n"
                  "    spawn(sleeper, ends[1])\n");
-      iterate (NULL);
+      /* A turn may end before each has begun. */
+      while (look ("len(begun)") < 5)
+        iterate (NULL);
       int fd = look ("ends[0]");
       char bytes[16];
       stop_python (runtime);
