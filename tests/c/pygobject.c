@@ -301,7 +301,8 @@ drop_objects (gpointer data)
   return NULL;
 }
 
-/* The last reference is C's: Python's wrapper lives as long, with what was put into it, and goes with it. */
+/* The last reference is C's: what Python put into the object lives as long, and goes with it. The wrapper itself
+ * does only up to some PyGObject before 3.58, which makes another one when it is asked for. */
 static void
 objects_end_on_native_threads (void)
 {
@@ -309,8 +310,9 @@ objects_end_on_native_threads (void)
 
   if (!enter_with_gi ())
     return;
-  run ("class Value:\n"
-       "    def __del__(self): ends.append(threading.get_ident())");
+  run ("values = []\n"
+       "class Value:\n"
+       "    def __del__(self): values.append(threading.get_ident())");
   for (int i = 0; i < THREADS * ROUNDS; i++)
     {
       run ("thing = Thing()\n"
@@ -319,13 +321,14 @@ objects_end_on_native_threads (void)
       g_async_queue_push (things, g_object_ref (object_named ("thing")));
     }
   run ("del thing");
-  g_assert_cmpint (evaluate ("len(ends)"), ==, 0);
+  g_assert_cmpint (evaluate ("len(values)"), ==, 0);
   on_threads (drop_objects, things);
   run ("gc.collect()");
   g_assert_cmpint (evaluate ("seen == [Value] * 400"), ==, TRUE);
-  g_assert_cmpint (evaluate ("len(ends)"), ==, 2 * THREADS * ROUNDS);
+  g_assert_cmpint (evaluate ("len(values)"), ==, THREADS * ROUNDS);
+  g_assert_cmpint (evaluate ("len(ends)"), >=, THREADS * ROUNDS);
   /* On these threads, not here: nobody was kept for it. */
-  g_assert_cmpint (evaluate ("threading.get_ident() in ends"), ==, FALSE);
+  g_assert_cmpint (evaluate ("threading.get_ident() in values"), ==, FALSE);
   leave_without_reports ();
 }
 
