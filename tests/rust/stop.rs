@@ -44,6 +44,30 @@ fn a_stop_waits_for_those_inside_and_names_them() {
 }
 
 #[test]
+fn a_thread_that_is_refused_is_not_taken_for_one_inside() {
+    in_child("a_thread_that_is_refused_is_not_taken_for_one_inside", || {
+        for _ in 0..20 {
+            let runtime = start(&Options::new());
+            let (refused, is_refused) = mpsc::channel();
+            let threads = [(); 2].map(|()| {
+                let refused = refused.clone();
+                spawn("refused", move || {
+                    while enter(|_| ()).is_ok() {}
+                    refused.send(()).unwrap();
+                    // Shows its flag for a moment each time, until the stop is over.
+                    while enter(|_| ()) == Err(Closed::Stopping) {}
+                })
+            });
+            runtime.stop(Some(Duration::from_secs(30))).unwrap();
+            for thread in threads {
+                is_refused.recv().unwrap();
+                thread.join().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 fn a_stop_waits_for_python_threads_and_names_them() {
     in_child("a_stop_waits_for_python_threads_and_names_them", || {
         let runtime = start(&Options::new());

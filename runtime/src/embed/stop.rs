@@ -144,10 +144,7 @@ pub(super) fn python_stops(through: Stage) {
 fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), StopError> {
     if !threads::all_gone(deadline) {
         refuse_if_abandoned()?;
-        return Err(StopError::Busy(vec![Remaining {
-            name: "a thread that holds Python and does not give it up".to_owned(),
-            since: Since::PythonThread,
-        }]));
+        return Err(holds_python());
     }
     // SAFETY: only `finalize` frees the interpreter, and it is not reached unless all are gone.
     let watcher = unsafe { Watcher::start(running.interpreter) }?;
@@ -162,16 +159,28 @@ fn wait_for_all(running: &Running, deadline: Option<Instant>) -> Result<(), Stop
         watcher.dismiss(Some(Instant::now()));
         return refuse_if_abandoned();
     }
+    if nobody {
+        // Nobody comes in any more. A thread that is being refused shows its flag for a moment, so the
+        // flags are not looked at again.
+        if watcher.dismiss(deadline) {
+            return Ok(());
+        }
+        refuse_if_abandoned()?;
+        return Err(holds_python());
+    }
     let mut remaining = control::remaining();
-    if !nobody {
-        remaining.extend(watcher.remaining());
-    }
-    // Whoever comes to nothing here has no time left: the watcher is not waited for.
-    let patience = if nobody { deadline } else { Some(Instant::now()) };
-    if watcher.dismiss(patience) && nobody && remaining.is_empty() {
-        return Ok(());
-    }
+    remaining.extend(watcher.remaining());
+    // There is no time left: it is not waited for.
+    watcher.dismiss(Some(Instant::now()));
     Err(StopError::Busy(remaining))
+}
+
+/// Somebody nameless keeps Python from the watcher.
+fn holds_python() -> StopError {
+    StopError::Busy(vec![Remaining {
+        name: "a thread that holds Python and does not give it up".to_owned(),
+        since: Since::PythonThread,
+    }])
 }
 
 /// An abandon on another thread ends a stop that waits.
@@ -234,11 +243,13 @@ pub(super) fn python_exits() -> Vec<String> {
     python_stops(Stage::Log);
     control::close();
     let deadline = control::deadline(Some(PATIENCE_AT_EXIT));
-    released(|| {
+    let nobody = released(|| {
         let nobody = control::wait(deadline);
         log::gate_closed(!nobody);
+        nobody
     });
-    let remaining = control::remaining();
+    // As in `wait_for_all`.
+    let remaining = if nobody { Vec::new() } else { control::remaining() };
     // SAFETY: Python calls its exit handlers with Python held. Whoever is still inside cannot be
     // waited for any longer; Python ends or hangs such threads when they next take it.
     unsafe { control::begin_finalizing() };
