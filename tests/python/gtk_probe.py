@@ -47,14 +47,16 @@ def tell():
     for window in Gtk.Window.list_toplevels():
         if not isinstance(window, Gtk.ApplicationWindow):
             continue
-        places, log = {}, ""
+        places, log, arrows = {}, "", {}
         for widget in widgets(window):
             if isinstance(widget, Gtk.Label) and widget.get_mapped():
                 places.setdefault(widget.get_text(), []).append(center(widget, window))
+            if widget.get_css_name() == "sort-indicator":
+                arrows[widget.get_prev_sibling().get_text()] = widget.get_css_classes()
             if isinstance(widget, Gtk.TextView):
                 buffer = widget.get_buffer()
                 log = buffer.get_text(*buffer.get_bounds(), False)
-        told = {"number": next(numbers), "labels": list(places), "places": places, "log": log}
+        told = {"number": next(numbers), "labels": list(places), "places": places, "log": log, "arrows": arrows}
         path = os.environ["GTK_PROBE"]
         with open(path + ".new", "w") as file:
             json.dump(told, file)

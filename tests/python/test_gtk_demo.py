@@ -115,6 +115,10 @@ class Demo:
             told = self.told() or {"labels": [], "log": ""}
             raise AssertionError(f"{error}; there are {told['labels']} and\n{told['log'][-2000:]}") from None
 
+    def wait_for_arrow(self, heading, order):
+        """Wait until the arrow in the heading of a column says in which order it is."""
+        wait_for(f"{heading} {order}", lambda: order in self.told()["arrows"].get(heading, []), self.process)
+
     def place(self, text, last=False):
         """Where a label is, as soon as two reports agree."""
         reports = {}
@@ -265,8 +269,10 @@ def test_clicks_on_a_heading_sort_the_list_while_it_grows(display, tmp_path, end
     with Demo(display, tmp_path, plugins=plugin_folder(tmp_path / "plugins"), tree=endless) as demo:
         demo.wait(r"Indexing: [1-9]\d* of")
         demo.click("Imports")
+        demo.wait_for_arrow("Imports", "ascending")
         demo.wait(r"Indexing: \d{2,} of")
         demo.click("Imports")
+        demo.wait_for_arrow("Imports", "descending")
         demo.click("Stop")
         demo.wait(r"Stopped: \d+ of \d+ files")
         demo.press("Escape")

@@ -242,6 +242,8 @@ files_append_json (Files *self, GString *json, guint count)
 {
   GListModel *model = G_LIST_MODEL (self->sorted);
 
+  /* What is not in its place yet goes there now. */
+  gtk_sort_list_model_set_incremental (self->sorted, FALSE);
   g_string_append_c (json, '[');
   for (guint i = 0; i < MIN (count, g_list_model_get_n_items (model)); i++)
     {
