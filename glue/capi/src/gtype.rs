@@ -55,7 +55,7 @@ pub unsafe extern "C" fn raddle_set_error_from_python(error: *mut *mut GError) -
             return 1;
         }
         // SAFETY: by the caller's promise; the error goes there, or is freed.
-        unsafe { pointer::give_error(taken, error) };
+        unsafe { ::glib::ffi::g_propagate_error(error, taken) };
         0
     })
 }

@@ -340,21 +340,11 @@ pub(crate) unsafe fn give(
             ::glib::ffi::GTRUE
         }
         Err(failure) => {
-            // SAFETY: by the caller's promise.
-            unsafe { give_error(failure, error) };
+            // SAFETY: by the caller's promise; the error goes there, or is freed.
+            unsafe { ::glib::ffi::g_propagate_error(error, failure) };
             ::glib::ffi::GFALSE
         }
     }
-}
-
-/// Gives an error to where `error` points to, or frees it.
-///
-/// # Safety
-///
-/// `error` is NULL or points to NULL, and `failure` is owned.
-pub(crate) unsafe fn give_error(failure: *mut GError, error: *mut *mut GError) {
-    // SAFETY: by the caller's promise.
-    unsafe { ::glib::ffi::g_propagate_error(error, failure) };
 }
 
 /// Puts an error where `error` points to.

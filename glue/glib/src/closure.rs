@@ -44,8 +44,9 @@ struct PyClosure {
 /// A closure that calls `callable` with the values it is invoked with, on whichever thread that is.
 ///
 /// What it returns becomes the result; what it raises goes to `sys.unraisablehook` with the signal's
-/// name, and the result keeps its default (a result that is a `GError` becomes that error instead). KeyboardInterrupt and SystemExit end the innermost
-/// [`run`](crate::run) of the thread, if there is one. After a stop nothing is called.
+/// name, and the result keeps its default; a result that is a `GError` becomes that error instead.
+/// KeyboardInterrupt and SystemExit end the innermost [`run`](crate::run) of the thread, if there is
+/// one. After a stop nothing is called.
 ///
 /// # Errors
 ///
@@ -168,7 +169,6 @@ unsafe extern "C" fn marshal(
 ) {
     // SAFETY: one of ours, which an invocation keeps alive.
     let lent = unsafe { &*lent(closure) };
-    // Before the entry, so that nobody waits for Python in vain.
     if lent.is_revoked() {
         return; // Before the entry, so that nobody waits for Python in vain.
     }
